@@ -1,0 +1,23 @@
+//! Sums of two tensors of one shape, and a change of scale of one: a 1×1 product with 15-bit weights.
+//!
+//! The scales s_a, s_b enter as weights w = round(s / max(s_a, s_b) · 2^14); what remains is one multiplier.
+//! Table of a sum: bias, multiplier, w_a, w_b. Table of a change of scale: bias, multiplier, w.
+
+use super::Step;
+
+/// One row of a sum.
+pub fn sum_row(step: &Step, a: &[i8], b: &[i8], out: &mut [i8]) {
+    let [bias, multiplier, weight_a, weight_b] = [0, 1, 2, 3].map(|i| step.table[i] as i32);
+    for (y, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
+        let products = weight_a.wrapping_mul(a as i32).wrapping_add(weight_b.wrapping_mul(b as i32));
+        *y = step.requant().apply(bias.wrapping_add(products), multiplier);
+    }
+}
+
+/// One row of a change of scale.
+pub fn requantize_row(step: &Step, x: &[i8], out: &mut [i8]) {
+    let [bias, multiplier, weight] = [0, 1, 2].map(|i| step.table[i] as i32);
+    for (y, &x) in out.iter_mut().zip(x) {
+        *y = step.requant().apply(bias.wrapping_add(weight.wrapping_mul(x as i32)), multiplier);
+    }
+}

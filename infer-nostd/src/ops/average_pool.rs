@@ -1,0 +1,30 @@
+//! Mean of each window: the sum less its zero points, times scale_in / (scale_out · count).
+//!
+//! Table: one multiplier where padding counts in the divisor; else one for each count of pixels, from 1 up.
+
+use super::Step;
+use crate::ring::Rows;
+
+/// One output row; `rows` begins with the first row of the window that lies in the map.
+pub fn row(step: &Step, rows: Rows, out: &mut [i8]) {
+    let channels = step.output.channels as usize;
+    let dilations = step.operator.dilations.map(usize::from);
+    let [pad_y, pad_x, ..] = step.operator.pads.map(usize::from);
+    let (taps_y, start_y) = step.taps(0, step.number, step.input.height as usize);
+    for (x, pixel) in out.chunks_exact_mut(channels).enumerate() {
+        let (taps_x, start_x) = step.taps(1, x, step.input.width as usize);
+        let count = taps_y.len() * taps_x.len();
+        let entry = if step.operator.count_include_pad { 0 } else { count.saturating_sub(1) };
+        for (channel, y) in pixel.iter_mut().enumerate() {
+            let mut acc = -(count as i32 * step.input.zero_point as i32);
+            for ky in taps_y.clone() {
+                let row = &rows.row(start_y + ky * dilations[0] - start_y.max(pad_y))[step.input.left_len()..];
+                for kx in taps_x.clone() {
+                    let at = start_x + kx * dilations[1] - pad_x;
+                    acc += row[at * channels + channel] as i32;
+                }
+            }
+            *y = step.requant().apply(acc, step.table[entry] as i32);
+        }
+    }
+}
