@@ -1,0 +1,36 @@
+//! What the rest of the workspace knows of a network.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::trace::{Layer, Observe, Table};
+
+/// A network of the zoo.
+pub trait Network: Module + 'static {
+    /// The name on the command line, in file paths and in checkpoints.
+    const NAME: &'static str;
+
+    /// Channels, height and width of one input image.
+    const INPUT: [usize; 3];
+
+    /// A network with burn's default (random) weights.
+    fn new(device: &Device) -> Self;
+
+    /// Images `[N, channels, height, width]`, pixels in `[0, 1]`, to logits `[N, classes]`, while
+    /// `observe` sees every layer's output.
+    fn forward_observed(&self, images: Tensor<4>, observe: &mut impl Observe) -> Tensor<2>;
+
+    /// Images `[N, channels, height, width]`, pixels in `[0, 1]`, to logits `[N, classes]`.
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_observed(images, &mut ())
+    }
+
+    /// The layer table, observed from the forward pass of one blank image.
+    fn trace(&self) -> Vec<Layer> {
+        let [channels, height, width] = Self::INPUT;
+        let device = self.devices().swap_remove(0);
+        let mut table = Table::default();
+        self.forward_observed(Tensor::zeros([1, channels, height, width], &device), &mut table);
+        table.layers
+    }
+}
