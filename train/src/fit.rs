@@ -1,0 +1,246 @@
+//! The loop.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::optim::GradientsParams;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
+use data::Dataset;
+use models::{Network, checkpoint};
+
+use crate::batch::Batch;
+use crate::error::TrainError;
+use crate::evaluate::{Score, evaluate};
+use crate::metrics::{self, Epoch};
+use crate::progress::Progress;
+use crate::random::{Random, Stream};
+use crate::recipe::Recipe;
+use crate::resume::{self, Identity, State};
+use crate::schedule::OneCycle;
+use crate::split::Split;
+use crate::{batch, ema, files, init, optimizer};
+
+/// The checkpoint's name in the run's folder.
+pub const CHECKPOINT: &str = "checkpoint.bpk";
+
+/// A run, apart from its network and its data.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The method.
+    pub recipe: Recipe,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// Where the tensors live; a plain device, not an autodiff one.
+    pub device: Device,
+    /// The folder for everything that the run writes.
+    pub out: PathBuf,
+    /// Go on from the last complete epoch in `out`.
+    pub resume: bool,
+    /// Stop after this epoch, as a kill would. For tests of `resume`.
+    pub stop_after: Option<usize>,
+}
+
+/// What a run ends with.
+#[derive(Clone, Debug)]
+pub struct Outcome<N> {
+    /// The averaged network, on the plain device: what the checkpoint holds.
+    pub network: N,
+    /// Its score on the held-back images.
+    pub validation: Score,
+    /// Of training, interruptions not counted.
+    pub seconds: f64,
+}
+
+/// Trains a network on `split.train` and writes its average to `out/checkpoint.bpk`.
+pub fn fit<N: Network>(
+    settings: &Settings,
+    data: &Dataset,
+    split: &Split,
+    progress: impl FnOnce(usize, usize) -> Progress,
+) -> Result<Outcome<N>, TrainError> {
+    fits_network::<N>(data)?;
+    files::make_folder(&settings.out)?;
+    let run = Run::new::<N>(settings, data, split);
+    let mut state: State<N> = run.begin()?;
+    let mut progress = progress(run.steps, state.step);
+    let last = settings.stop_after.unwrap_or(settings.epochs);
+    while state.epoch < last.min(settings.epochs) {
+        let epoch = run.epoch(&mut state, &mut progress);
+        if !epoch.train_loss.is_finite() {
+            return Err(TrainError::Diverged { epoch: epoch.epoch });
+        }
+        metrics::append(&settings.out, &epoch)?;
+        resume::save(&settings.out, &run.identity, &state)?;
+        progress.epoch(&epoch);
+    }
+    run.finish(state)
+}
+
+/// What does not change during a run.
+struct Run<'a> {
+    settings: &'a Settings,
+    data: &'a Dataset,
+    split: &'a Split,
+    /// Of the whole run.
+    steps: usize,
+    schedule: OneCycle,
+    identity: Identity,
+}
+
+/// Sums over the images of an epoch. They stay on the device, so that a step waits for nothing.
+struct Sums {
+    loss: Tensor<1>,
+    correct: Tensor<1, Int>,
+}
+
+impl Sums {
+    fn zero(device: &Device) -> Self {
+        Self { loss: Tensor::zeros([1], device), correct: Tensor::zeros([1], device) }
+    }
+
+    /// Adds a batch: its mean loss, its logits, its labels.
+    fn add(&mut self, loss: Tensor<1>, logits: Tensor<2>, labels: Tensor<1, Int>) {
+        let images = labels.dims()[0] as f32;
+        let right = logits.argmax(1).flatten(0, 1).equal(labels).int().sum();
+        self.loss = self.loss.clone() + loss * images;
+        self.correct = self.correct.clone() + right;
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new<N: Network>(settings: &'a Settings, data: &'a Dataset, split: &'a Split) -> Self {
+        let steps = settings.epochs * split.train.len().div_ceil(settings.recipe.batch);
+        let schedule = OneCycle::new(&settings.recipe, steps);
+        let identity = identity::<N>(settings, data, split);
+        Self { settings, data, split, steps, schedule, identity }
+    }
+
+    fn begin<N: Network>(&self) -> Result<State<N>, TrainError> {
+        let Settings { out, device, recipe, .. } = self.settings;
+        let optimizer = optimizer::adamw(recipe);
+        if self.settings.resume {
+            let state: State<N> = resume::load(out, &self.identity, optimizer, device)?;
+            metrics::truncate(out, state.epoch)?;
+            return Ok(state);
+        }
+        if resume::exists(out)? {
+            return Err(TrainError::Unfinished { path: out.join(resume::FOLDER) });
+        }
+        metrics::truncate(out, 0)?;
+        let network = init::initialize(N::new(&device.clone().autodiff()), self.settings.seed);
+        Ok(State { ema: network.valid(), network, optimizer, epoch: 0, step: 0, seconds: 0.0 })
+    }
+
+    /// Trains for one epoch and judges the result.
+    fn epoch<N: Network>(&self, state: &mut State<N>, progress: &mut Progress) -> Epoch {
+        let begun = Instant::now();
+        let mut sums = Sums::zero(&self.settings.device);
+        for indices in self.order(state.epoch).chunks(self.settings.recipe.batch) {
+            let loss = self.step(state, indices, &mut sums);
+            progress.step(state.step, || loss.into_scalar());
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        state.epoch += 1;
+        state.seconds += seconds;
+        self.report(state, sums, seconds)
+    }
+
+    /// The training images in the order of epoch `epoch`.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let train = &self.split.train;
+        let order = Random::new(self.settings.seed, Stream::Order, epoch, 0).permutation(train.len());
+        order.into_iter().map(|i| train[i]).collect()
+    }
+
+    /// One step; returns the mean loss of the batch.
+    fn step<N: Network>(&self, state: &mut State<N>, indices: &[usize], sums: &mut Sums) -> Tensor<1> {
+        let batch = self.batch(indices, state.epoch);
+        let logits = state.network.forward(batch.images);
+        let loss = cross_entropy(logits.clone(), self.targets(indices));
+        let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
+        self.update(state, gradients);
+        let loss = loss.inner();
+        sums.add(loss.clone(), logits.inner(), batch.labels.inner());
+        loss
+    }
+
+    fn batch(&self, indices: &[usize], epoch: usize) -> Batch {
+        let Settings { recipe, device, seed, .. } = self.settings;
+        let device = device.clone().autodiff();
+        batch::augmented(self.data, indices, &recipe.augmentation, (*seed, epoch), &device)
+    }
+
+    fn targets(&self, indices: &[usize]) -> Tensor<2> {
+        let labels: Vec<u8> = indices.iter().map(|&i| self.data.label(i)).collect();
+        let Settings { recipe, device, .. } = self.settings;
+        let device = device.clone().autodiff();
+        batch::smooth_targets(&labels, self.data.classes, recipe.label_smoothing, &device)
+    }
+
+    /// Moves the weights, then their average.
+    fn update<N: Network>(&self, state: &mut State<N>, gradients: GradientsParams) {
+        let learning_rate = self.schedule.learning_rate(state.step);
+        let network = state.network.clone();
+        state.network = state.optimizer.step(learning_rate, network, gradients);
+        let keep = ema::keep(self.settings.recipe.ema_decay, state.step);
+        state.ema = ema::blend(state.ema.clone(), &state.network.valid(), keep);
+        state.step += 1;
+    }
+
+    fn report<N: Network>(&self, state: &State<N>, sums: Sums, seconds: f64) -> Epoch {
+        let images = self.split.train.len() as f64;
+        let correct: i64 = sums.correct.into_scalar();
+        Epoch {
+            epoch: state.epoch,
+            steps: state.step,
+            learning_rate: self.schedule.learning_rate(state.step - 1),
+            train_loss: f64::from(sums.loss.into_scalar::<f32>()) / images,
+            train_accuracy: 100.0 * correct as f64 / images,
+            validation_accuracy: self.validate(&state.network.valid()).accuracy(),
+            validation_accuracy_ema: self.validate(&state.ema).accuracy(),
+            seconds,
+            images_per_second: images / seconds,
+        }
+    }
+
+    fn validate<N: Network>(&self, network: &N) -> Score {
+        let Settings { device, .. } = self.settings;
+        evaluate(network, self.data, &self.split.validation, device)
+    }
+
+    fn finish<N: Network>(&self, state: State<N>) -> Result<Outcome<N>, TrainError> {
+        if state.epoch == self.settings.epochs {
+            checkpoint::save(&state.ema, &self.settings.out.join(CHECKPOINT))?;
+        }
+        Ok(Outcome { validation: self.validate(&state.ema), network: state.ema, seconds: state.seconds })
+    }
+}
+
+/// The mean over the batch of −Σ target · log softmax(logits).
+fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let images = logits.dims()[0] as f32;
+    -(log_softmax(logits, 1) * targets).sum() / images
+}
+
+fn identity<N: Network>(settings: &Settings, data: &Dataset, split: &Split) -> Identity {
+    let hashes = data.sha256.iter().map(|(file, hash)| format!(" {file} {hash}"));
+    Identity {
+        network: N::NAME.to_owned(),
+        seed: settings.seed,
+        epochs: settings.epochs,
+        images: split.train.len(),
+        data: format!("{}{}", data.name, hashes.collect::<String>()),
+        recipe: settings.recipe.clone(),
+    }
+}
+
+fn fits_network<N: Network>(data: &Dataset) -> Result<(), TrainError> {
+    let found = [data.channels, data.height, data.width];
+    if found == N::INPUT {
+        return Ok(());
+    }
+    Err(TrainError::ImageShape { data: data.name.clone(), network: N::NAME, expected: N::INPUT, found })
+}

@@ -1,0 +1,179 @@
+//! The `train` command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use data::{Dataset, Source};
+use models::Network;
+use models::layers::learnable_parameters;
+use models::zoo::{self, Visit};
+use train::card::{Card, DataCard};
+use train::evaluate::{Score, evaluate};
+use train::fit::CHECKPOINT;
+use train::progress::Progress;
+use train::recipe::Recipe;
+use train::split::{Split, split};
+use train::{Outcome, Settings, TrainError, device, fit, resume};
+
+/// Train a network of the zoo.
+///
+/// Writes checkpoint.bpk (the averaged weights), card.json, metrics.jsonl and, while it runs, resume/.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+        train                                          mnist-cnn on MNIST, 19 epochs\n  \
+        train --data digits --epochs 3 --out /tmp/run  a quick one, with no download\n  \
+        train --out /tmp/run --resume                  go on where a run was interrupted"
+)]
+struct Arguments {
+    /// The network: mnist-cnn or mnist-dsres
+    #[arg(long, default_value = "mnist-cnn")]
+    model: String,
+    /// mnist, digits, or a folder with IDX files
+    #[arg(long, default_value = "mnist")]
+    data: Source,
+    /// Times each image is seen
+    #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: u64,
+    /// The seed of all random numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// flex, cuda, cuda:INDEX, wgpu or remote:URL; all but flex are cargo features
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Images a step
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(2..))]
+    batch: u64,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The folder to write to [default: runs/MODEL]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on after the last complete epoch in --out
+    #[arg(long)]
+    resume: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), TrainError> {
+    zoo::visit(&arguments.model, Train { arguments })?
+}
+
+struct Train<'a> {
+    arguments: &'a Arguments,
+}
+
+impl Visit for Train<'_> {
+    type Output = Result<(), TrainError>;
+
+    fn visit<N: Network>(self) -> Self::Output {
+        let arguments = self.arguments;
+        let settings = arguments.settings()?;
+        let data = arguments.training_data()?;
+        let split = split(&data, settings.seed)?;
+        eprintln!("{}", beginning::<N>(&settings, &data, &split));
+        let progress = |steps, done| Progress::new(steps, settings.epochs, done);
+        let outcome = fit::<N>(&settings, &data, &split, progress)?;
+
+        // The only place that opens the test images, after everything has been chosen.
+        let test = data::open(&arguments.data, data::Split::Test)?;
+        let all: Vec<usize> = (0..test.len()).collect();
+        let score = evaluate(&outcome.network, &test, &all, &settings.device);
+        arguments.card(&settings, DataCard::new(&data, &test, &split), &outcome, score).write(&settings.out)?;
+        resume::clear(&settings.out)?;
+        println!("{}", ending(&settings, score));
+        Ok(())
+    }
+}
+
+fn beginning<N: Network>(settings: &Settings, data: &Dataset, split: &Split) -> String {
+    format!(
+        "{}: {} training and {} validation images of {}, seed {}, to {}",
+        N::NAME,
+        split.train.len(),
+        split.validation.len(),
+        data.name,
+        settings.seed,
+        settings.out.display()
+    )
+}
+
+fn ending(settings: &Settings, score: Score) -> String {
+    let Score { images, errors } = score;
+    let checkpoint = settings.out.join(CHECKPOINT);
+    format!("test {:.2} % ({errors} errors in {images}), {}", score.accuracy(), checkpoint.display())
+}
+
+impl Arguments {
+    fn settings(&self) -> Result<Settings, TrainError> {
+        let recipe = Recipe { batch: self.batch as usize, ..Recipe::default() };
+        Ok(Settings {
+            recipe,
+            epochs: self.epochs as usize,
+            seed: self.seed,
+            device: device::open(&self.device)?,
+            out: self.out(),
+            resume: self.resume,
+            stop_after: None,
+        })
+    }
+
+    fn out(&self) -> PathBuf {
+        let runs = || PathBuf::from("runs").join(&self.model);
+        self.out.clone().unwrap_or_else(runs)
+    }
+
+    fn training_data(&self) -> Result<Dataset, TrainError> {
+        let data = data::open(&self.data, data::Split::Train)?;
+        Ok(match self.limit {
+            Some(limit) => data.take(limit),
+            None => data,
+        })
+    }
+
+    fn card<N: Network>(&self, settings: &Settings, data: DataCard, outcome: &Outcome<N>, test: Score) -> Card {
+        Card {
+            network: N::NAME.to_owned(),
+            parameters: learnable_parameters(&outcome.network),
+            command: self.command(),
+            device: self.device.clone(),
+            seed: settings.seed,
+            epochs: settings.epochs,
+            recipe: settings.recipe.clone(),
+            data,
+            validation_accuracy: outcome.validation.accuracy(),
+            test_accuracy: test.accuracy(),
+            test_errors: test.errors,
+            test_images: test.images,
+            seconds: outcome.seconds,
+        }
+    }
+
+    /// The command that trains the same checkpoint.
+    fn command(&self) -> String {
+        let limit = self.limit.map(|n| format!(" --limit {n}"));
+        format!(
+            "train --model {} --data {} --epochs {} --seed {} --device {} --batch {}{}",
+            self.model,
+            self.data,
+            self.epochs,
+            self.seed,
+            self.device,
+            self.batch,
+            limit.unwrap_or_default()
+        )
+    }
+}

@@ -1,0 +1,79 @@
+//! The `train` command: what it writes, what it refuses, and what a kill leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use burn::tensor::Device;
+use models::mnist_dsres::MnistDsRes;
+use train::card::Card;
+
+/// A run of three short epochs.
+fn short_run(out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
+    command.args(["--model", "mnist-dsres", "--data", "digits", "--limit", "240", "--batch", "32", "--epochs", "3"]);
+    command.arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn train(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_train")).args(arguments).output().unwrap()
+}
+
+/// Exit status 2, and one line that holds `words`.
+fn refuses(arguments: &[&str], words: &str) {
+    let output = train(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn a_run_writes_a_checkpoint_a_card_and_metrics_and_leaves_nothing_else() {
+    let out = tempfile::tempdir().unwrap();
+    assert!(short_run(out.path()).status().unwrap().success());
+
+    let names = fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    assert_eq!(names, ["card.json", "checkpoint.bpk", "metrics.jsonl"]);
+
+    models::checkpoint::load::<MnistDsRes>(&out.path().join("checkpoint.bpk"), &Device::flex()).unwrap();
+    let card: Card = serde_json::from_slice(&fs::read(out.path().join("card.json")).unwrap()).unwrap();
+    assert_eq!((card.network.as_str(), card.parameters), ("mnist-dsres", 9_086));
+    assert_eq!((card.data.train_images, card.data.validation_images, card.test_images), (220, 20, 2_000));
+    assert_eq!(fs::read_to_string(out.path().join("metrics.jsonl")).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bits() {
+    let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert!(short_run(whole.path()).status().unwrap().success());
+
+    let mut child = short_run(killed.path()).spawn().unwrap();
+    let first_state = killed.path().join("resume/epoch-0001");
+    while !first_state.exists() && child.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!killed.path().join("checkpoint.bpk").exists(), "killed too late for this test to show anything");
+
+    assert!(short_run(killed.path()).arg("--resume").status().unwrap().success());
+    let bytes = |out: &Path| fs::read(out.join("checkpoint.bpk")).unwrap();
+    assert_eq!(bytes(whole.path()), bytes(killed.path()));
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().to_str().unwrap();
+    refuses(&["--model", "resnet"], "it holds mnist-cnn, mnist-dsres");
+    refuses(&["--data", "/no/such/folder", "--out", out], "/no/such/folder");
+    refuses(&["--data", "digits", "--device", "tpu", "--out", out], "--device tpu");
+    refuses(&["--data", "digits", "--resume", "--out", out], "nothing to resume");
+    refuses(&["--data", "digits", "--limit", "3", "--out", out], "3 training images are too few");
+    refuses(&["--epochs", "0"], "--epochs");
+}
