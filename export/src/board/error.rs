@@ -1,0 +1,98 @@
+//! Why the firmware could not be built or run.
+
+use super::BOARDS;
+use std::{io, path::PathBuf, process::ExitStatus};
+use thiserror::Error;
+
+/// One cause each, with what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BoardError {
+    /// `--on` with something that is no emulator.
+    #[error("`{found}` is no place to run on: expected {}", places())]
+    NotAPlace {
+        /// What was given.
+        found: String,
+    },
+    /// A board that the table does not have.
+    #[error("there is no board `{found}`: expected {}", places())]
+    UnknownBoard {
+        /// What was given.
+        found: String,
+    },
+    /// The program is not run from a checkout.
+    #[error("the firmware's source is expected in {}, and is not there: run this from a checkout of the repository", .0.display())]
+    NoSource(PathBuf),
+    /// A Rust target is missing and rustup could not add it.
+    #[error("Rust's target {target} is missing and could not be added: run `rustup target add {target}`")]
+    NoTarget {
+        /// The target triple.
+        target: &'static str,
+    },
+    /// cargo ended with an error.
+    #[error("the firmware for {board} does not build:\n{log}")]
+    Build {
+        /// The board.
+        board: &'static str,
+        /// What cargo said.
+        log: String,
+    },
+    /// There is no emulator.
+    #[error(
+        "qemu-system-arm is not installed, and the emulated boards need it: `apt-get install qemu-system-arm` (Debian, Ubuntu), \
+         `dnf install qemu-system-arm` (Fedora) or `brew install qemu` (macOS)"
+    )]
+    NoQemu,
+    /// The emulator ran too long.
+    #[error(
+        "the firmware on {board} had not ended after {seconds} s in QEMU: it was stopped. It had printed:\n{printed}"
+    )]
+    Timeout {
+        /// The board.
+        board: &'static str,
+        /// The limit.
+        seconds: u64,
+        /// Its output so far.
+        printed: String,
+    },
+    /// The firmware ended with an error.
+    #[error("the firmware on {board} ended with {status}. It printed:\n{printed}")]
+    Failed {
+        /// The board.
+        board: &'static str,
+        /// QEMU's exit status, which is the firmware's.
+        status: ExitStatus,
+        /// Its output.
+        printed: String,
+    },
+    /// The firmware's output lacks a figure.
+    #[error("the firmware on {board} did not print `{figure}`. It printed:\n{printed}")]
+    NoFigure {
+        /// The board.
+        board: &'static str,
+        /// The name of the figure.
+        figure: &'static str,
+        /// Its output.
+        printed: String,
+    },
+    /// A file or a program.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl BoardError {
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+fn places() -> String {
+    let names: Vec<String> = BOARDS.iter().map(|b| format!("qemu:{} (or qemu:{})", b.name, b.qemu_machine)).collect();
+    names.join(", ")
+}

@@ -1,0 +1,129 @@
+//! Runs firmware in QEMU.
+
+use super::{Board, BoardError, Firmware};
+use std::io::{self, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a run printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Everything it printed.
+    pub printed: String,
+    /// QEMU's exit status, which is the firmware's.
+    pub status: ExitStatus,
+}
+
+/// What the firmware takes of its board, as it says itself at the end of every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Figures {
+    /// Instructions of one inference, input and output left out.
+    pub instructions: u64,
+    /// Flash taken by code, constants, the plan and the sample images.
+    pub flash_bytes: usize,
+    /// RAM taken by statics, the engine's arena among them.
+    pub static_bytes: usize,
+    /// RAM taken by the stack at its deepest.
+    pub stack_bytes: usize,
+}
+
+impl Figures {
+    /// All RAM.
+    pub const fn ram_bytes(&self) -> usize {
+        self.static_bytes + self.stack_bytes
+    }
+}
+
+impl Firmware {
+    /// Runs it in QEMU with a semihosting command line, for `limit` at most; `icount shift=0` makes its clock count
+    /// instructions.
+    ///
+    /// # Errors
+    /// No QEMU, or no end. A status other than 0 is no error here.
+    pub fn run(&self, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
+        let semihosting =
+            args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
+        let mut command = Command::new("qemu-system-arm");
+        command.args(["-machine", self.board.qemu_machine, "-nographic", "-monitor", "none", "-serial", "null"]);
+        command.args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
+        command.arg("-kernel").arg(self.elf());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        wait(self.board, child.map_err(spawn_error)?, limit)
+    }
+}
+
+/// Whether QEMU is installed.
+pub fn has_qemu() -> bool {
+    Command::new("qemu-system-arm").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+fn spawn_error(error: io::Error) -> BoardError {
+    match error.kind() {
+        io::ErrorKind::NotFound => BoardError::NoQemu,
+        _ => BoardError::io("qemu-system-arm")(error),
+    }
+}
+
+/// Waits for the child while its output is read, so that it never blocks on a full pipe.
+fn wait(board: &Board, mut child: Child, limit: Duration) -> Result<Output, BoardError> {
+    let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(BoardError::io("qemu-system-arm"))? {
+            break Some(status);
+        }
+        if started.elapsed() > limit {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let [out, err] = [out, err].map(|reader| reader.join().unwrap_or_default());
+    let printed = out + &err;
+    match status {
+        Some(status) => Ok(Output { printed, status }),
+        None => Err(BoardError::Timeout { board: board.name, seconds: limit.as_secs(), printed }),
+    }
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Output {
+    /// The figures of a run that ended well.
+    ///
+    /// # Errors
+    /// It did not end well, or a figure is missing.
+    pub fn figures(&self, firmware: &Firmware) -> Result<Figures, BoardError> {
+        let board = firmware.board;
+        if !self.status.success() {
+            let (status, printed) = (self.status, self.printed.clone());
+            return Err(BoardError::Failed { board: board.name, status, printed });
+        }
+        let figure = |figure: &'static str| {
+            let missing = || BoardError::NoFigure { board: board.name, figure, printed: self.printed.clone() };
+            self.number(figure).ok_or_else(missing)
+        };
+        Ok(Figures {
+            instructions: figure("instructions_per_image")?,
+            flash_bytes: firmware.flash_bytes,
+            static_bytes: figure("static_bytes")? as usize,
+            stack_bytes: figure("stack_bytes")? as usize,
+        })
+    }
+
+    /// The number on the line that begins with `name`.
+    fn number(&self, name: &str) -> Option<u64> {
+        let values = self.printed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.last()?.trim().parse().ok()
+    }
+}

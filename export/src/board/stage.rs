@@ -1,0 +1,88 @@
+//! An emulated board as a stage of the road.
+
+use super::{BoardError, Figures, Firmware};
+use crate::validate::images::{channels_first, channels_last};
+use crate::validate::{Stage, StageError};
+use infer_nostd::fixed;
+use infer_nostd::{Plan, TensorInfo};
+use std::fs;
+use std::sync::Mutex;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longest that a batch of images may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A plan in the firmware of one board, in QEMU.
+pub struct Emulated {
+    name: String,
+    firmware: Firmware,
+    input: TensorInfo,
+    output: TensorInfo,
+    figures: Mutex<Option<Figures>>,
+}
+
+impl Emulated {
+    /// Takes firmware that was built with `plan`.
+    pub fn new(firmware: Firmware, plan: &Plan) -> Self {
+        let name = format!("infer-nostd on {} (QEMU)", firmware.board.name);
+        Self { name, firmware, input: plan.input(), output: plan.output(), figures: Mutex::new(None) }
+    }
+
+    /// What it runs.
+    pub fn firmware(&self) -> &Firmware {
+        &self.firmware
+    }
+
+    /// Int8 images, H·W·C each, through the firmware; int8 answers, channels last.
+    fn classify(&self, images: &[i8]) -> Result<Vec<i8>, BoardError> {
+        let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
+        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+        let bytes: Vec<u8> = images.iter().map(|&v| v as u8).collect();
+        fs::write(&input, bytes).map_err(BoardError::io(input.display().to_string()))?;
+        let (input, output_arg) = (input.display().to_string(), output.display().to_string());
+        let run = self.firmware.run(&["classify", &input, &output_arg], LIMIT)?;
+        self.note(run.figures(&self.firmware)?);
+        let answers = fs::read(&output).map_err(BoardError::io(output_arg))?;
+        Ok(answers.iter().map(|&v| v as i8).collect())
+    }
+
+    fn note(&self, new: Figures) {
+        let mut figures = self.figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let old = figures.unwrap_or(new);
+        *figures = Some(Figures {
+            instructions: old.instructions.max(new.instructions),
+            flash_bytes: new.flash_bytes,
+            static_bytes: old.static_bytes.max(new.static_bytes),
+            stack_bytes: old.stack_bytes.max(new.stack_bytes),
+        });
+    }
+}
+
+impl Stage for Emulated {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn step(&self) -> Option<f32> {
+        Some(self.output.scale)
+    }
+
+    fn image_len(&self) -> usize {
+        self.input.len()
+    }
+
+    fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
+        let (input, output) = (&self.input, &self.output);
+        let steps: Vec<i8> = images.iter().map(|&x| fixed::quantize(x, input.scale, input.zero_point)).collect();
+        let steps: Vec<i8> = steps.chunks(input.len()).flat_map(|image| channels_last(image, input.channels)).collect();
+        let answers = self.classify(&steps)?;
+        let answers = answers.chunks(output.len()).flat_map(|answer| channels_first(answer, output.channels));
+        Ok(answers.map(|q| fixed::dequantize(q, output.scale, output.zero_point)).collect())
+    }
+
+    /// The largest figures of the runs so far; none before the first.
+    fn figures(&self) -> Option<Figures> {
+        *self.figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,54 @@
+//! The commands: one file each, all in one enum.
+
+mod demo;
+mod emulated;
+mod files;
+mod images;
+mod inspect;
+mod onnx;
+mod plan;
+mod progress;
+mod quantize;
+mod run;
+mod validate;
+
+use clap::{Parser, Subcommand};
+
+/// From a trained network to a plan for a microcontroller, verified at every step
+#[derive(Debug, Parser)]
+#[command(name = "export", version, after_help = "Without a command it is the demo.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Onnx(onnx::Onnx),
+    Quantize(quantize::Quantize),
+    Plan(plan::Plan),
+    Validate(validate::Validate),
+    Run(run::Run),
+    Inspect(inspect::Inspect),
+    Demo(demo::Demo),
+}
+
+/// A check that the user asked for, or that a command makes before it writes, has failed: exit status 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CheckFailed(pub String);
+
+impl Cli {
+    /// Runs the command; false where a check failed and has been reported.
+    pub fn run(self) -> anyhow::Result<bool> {
+        match self.command.unwrap_or(Command::Demo(demo::Demo::default())) {
+            Command::Onnx(command) => command.run().map(|()| true),
+            Command::Quantize(command) => command.run().map(|()| true),
+            Command::Plan(command) => command.run().map(|()| true),
+            Command::Validate(command) => command.run(),
+            Command::Run(command) => command.run().map(|()| true),
+            Command::Inspect(command) => command.run().map(|()| true),
+            Command::Demo(command) => command.run(),
+        }
+    }
+}

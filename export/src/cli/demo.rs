@@ -1,0 +1,131 @@
+//! `export demo`: the road on what the repository ships, with no data set, no network and no hardware.
+//!
+//! It runs the very commands that it prints, and ends with digits as an emulated chip reads them.
+
+use super::Cli;
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use data::digits;
+use export::board::{self, BOARDS, BoardError, Emulated, Firmware};
+use export::plan;
+use export::validate::{Stage, images};
+use std::path::{Path, PathBuf};
+
+/// Test images of the comparison: few enough for the slowest emulated core.
+const IMAGES: &str = "200";
+/// Digits shown at the end, and their seed.
+const SHOWN: usize = 4;
+const SHOWN_SEED: u64 = 28;
+
+/// Walk the whole road with the shipped checkpoint: ONNX, int8, plan, emulated boards
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: export demo --model mnist-dsres")]
+pub struct Demo {
+    /// The network, by its name in the zoo
+    #[arg(long, default_value = "mnist-cnn", value_name = "NAME")]
+    model: String,
+    /// Where the files go
+    #[arg(long, default_value = "target/demo", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What `export demo` is without arguments, and `export` without a command.
+impl Default for Demo {
+    fn default() -> Self {
+        Self { model: "mnist-cnn".into(), out: "target/demo".into() }
+    }
+}
+
+impl Demo {
+    /// Runs every command of the road; false where a check failed.
+    pub fn run(&self) -> Result<bool> {
+        let checkpoint = Path::new("models").join(&self.model).join("checkpoint.bpk");
+        ensure!(
+            checkpoint.exists(),
+            "{}: expected the shipped checkpoint; run the demo from the root of a checkout",
+            checkpoint.display()
+        );
+        std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
+        let [checkpoint, float, int8, net] =
+            [checkpoint, self.file("float.onnx"), self.file("int8.onnx"), self.file("net.plan")].map(text);
+
+        println!("{}, trained in burn, leaves as ONNX once tract gives the same logits:", self.model);
+        command(&["onnx", "--model", &self.model, "--checkpoint", &checkpoint, "-o", &float])?;
+        println!("It becomes int8; here the generated digits calibrate it, so that no data set is needed:");
+        command(&["quantize", &float, "--calibration", "digits", "-o", &int8])?;
+        println!("Order of work, RAM and packed weights are planned:");
+        command(&["plan", &int8, "-o", &net])?;
+        command(&["inspect", &net])?;
+
+        let boards = if board::has_qemu() { BOARDS } else { &[] };
+        println!(
+            "Every stage answers the same images, each held against the one before{}:",
+            emulated_note(boards.is_empty())
+        );
+        let places: Vec<String> = boards.iter().map(|board| format!("qemu:{}", board.qemu_machine)).collect();
+        let on = places.iter().flat_map(|place| ["--on", place]);
+        let validate = ["validate", &float, &int8, &net, "--data", "digits", "--limit", IMAGES];
+        let held = command(&validate.into_iter().chain(on).collect::<Vec<_>>())?;
+        match boards.first() {
+            Some(board) => show(board, Path::new(&net))?,
+            None => println!("{}", BoardError::NoQemu),
+        }
+        Ok(held)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+}
+
+fn text(path: PathBuf) -> String {
+    path.display().to_string()
+}
+
+fn emulated_note(without: bool) -> &'static str {
+    if without { "" } else { ", the last ones being the ELFs that are flashed, in QEMU" }
+}
+
+/// Prints a command, runs it, and leaves a blank line; false where a check failed.
+fn command(args: &[&str]) -> Result<bool> {
+    println!("$ export {}", args.join(" "));
+    let held = Cli::try_parse_from(["export"].iter().chain(args))?.run()?;
+    println!();
+    Ok(held)
+}
+
+/// Digits, and what the board reads.
+fn show(board: &'static board::Board, net: &Path) -> Result<()> {
+    let words = plan::words(&std::fs::read(net)?);
+    let checked = infer_nostd::Plan::parse(&words)?;
+    let digits = digits::generate(SHOWN_SEED, SHOWN);
+    if checked.input().len() != digits.image_len_bytes() {
+        return Ok(()); // a network for other images has its figures, but nothing to show
+    }
+    let emulated = Emulated::new(Firmware::build(board, net)?, &checked);
+    let logits = emulated.answer(&images::nchw(&digits, 0..SHOWN))?;
+    println!("What the emulated {} ({}) reads:\n", board.name, board.core);
+    (0..digits.height).step_by(2).for_each(|y| println!("{}", picture_line(&digits, y)));
+    let classes = logits
+        .chunks(logits.len() / SHOWN)
+        .map(|l| (0..l.len()).fold(0, |best, i| if l[i] > l[best] { i } else { best }));
+    println!("{}", classes.map(|class| format!("{class:^w$}", w = digits.width)).collect::<String>().trim_end());
+    Ok(())
+}
+
+/// Two rows of pixels of every digit as one line of half blocks.
+fn picture_line(digits: &data::Dataset, y: usize) -> String {
+    let ink =
+        |image: usize, y: usize, x: usize| digits.image(image).get(y * digits.width + x).is_some_and(|&p| p > 100);
+    let cell = |image: usize, x: usize| match (ink(image, y, x), ink(image, y + 1, x)) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
+    };
+    let line: String = (0..digits.len())
+        .flat_map(|image| (0..digits.width).map(move |x| (image, x)))
+        .map(|(i, x)| cell(i, x))
+        .collect();
+    line.trim_end().to_owned()
+}

@@ -1,0 +1,117 @@
+//! `export onnx`: a checkpoint of the zoo → float ONNX, verified with tract.
+
+use super::CheckFailed;
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use clap::Args;
+use export::files::write_atomically;
+use export::float::{FloatError, TOLERANCE, Verified, onnx_from_module};
+use export::graph::cost;
+use export::report::grouped;
+use models::network::Network;
+use models::{checkpoint, zoo};
+use std::path::PathBuf;
+
+/// Images that burn and tract must answer alike: so many drawn digits, and as many of noise.
+const IMAGES: usize = 128;
+/// Seed of the digits; those of the data set `digits` have others.
+const SEED: u64 = 0x0e_4b_07;
+
+/// Write a trained network as float ONNX, verified with tract
+///
+/// The checkpoint's network is captured, its BatchNorms are folded into its convolutions, and 256 images go through burn
+/// and through tract. The file appears only if every logit agrees to 0.0001 and every class is the same.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: export onnx --model mnist-cnn -o float.onnx")]
+pub struct Onnx {
+    /// The network, by its name in the zoo
+    #[arg(long, default_value = "mnist-cnn", value_name = "NAME")]
+    model: String,
+    /// Its weights; models/NAME/checkpoint.bpk where not given
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// The file to write; models/NAME/float.onnx where not given
+    #[arg(short, long, value_name = "FILE.onnx")]
+    output: Option<PathBuf>,
+}
+
+impl Onnx {
+    /// Captures, folds, verifies, writes, and says what was done.
+    pub fn run(&self) -> Result<()> {
+        let checkpoint = self.checkpoint.clone().unwrap_or_else(|| self.in_zoo("checkpoint.bpk"));
+        let output = self.output.clone().unwrap_or_else(|| self.in_zoo("float.onnx"));
+        let verified =
+            zoo::visit(&self.model, Export { checkpoint }).with_context(|| format!("--model {}", self.model))??;
+        write_atomically(&output, &verified.bytes, |written| match std::fs::read(written) {
+            Ok(bytes) if bytes == verified.bytes => Ok(()),
+            _ => Err(CheckFailed(format!("{}: was not written as it should be; check the disk", output.display()))),
+        })?;
+        println!("{}: {}", output.display(), summary(&verified)?);
+        Ok(())
+    }
+
+    fn in_zoo(&self, file: &str) -> PathBuf {
+        PathBuf::from("models").join(&self.model).join(file)
+    }
+}
+
+fn summary(verified: &Verified) -> Result<String> {
+    let layers = cost::layers(&verified.graph)?;
+    let sum = |count: fn(&cost::LayerCost) -> u64| grouped(layers.iter().map(count).sum());
+    Ok(format!(
+        "{} nodes, {} parameters, {} multiply-accumulates; burn and tract agree on {} images: same class on all, logits \
+         within {:.1e} (at most {TOLERANCE:.0e} asked for)",
+        layers.len(),
+        sum(|layer| layer.parameters),
+        sum(|layer| layer.macs),
+        verified.agreement.images,
+        verified.agreement.largest_difference,
+    ))
+}
+
+/// Exports the network that was named.
+struct Export {
+    checkpoint: PathBuf,
+}
+
+impl zoo::Visit for Export {
+    type Output = Result<Verified>;
+
+    fn visit<N: Network>(self) -> Result<Verified> {
+        let network: N = checkpoint::load(&self.checkpoint, &Device::flex())?;
+        let verified = onnx_from_module(N::NAME, &network, N::INPUT, N::forward, metadata::<N>(), &images(N::INPUT));
+        verified.map_err(|error| match error {
+            FloatError::Differs { .. } => CheckFailed(error.to_string()).into(),
+            other => other.into(),
+        })
+    }
+}
+
+fn metadata<N: Network>() -> Vec<(String, String)> {
+    let [channels, height, width] = N::INPUT;
+    let description = format!("{}: {channels}×{height}×{width} pixels in 0…1 (pixel / 255) to logits", N::NAME);
+    let format = if channels == 1 { "Gray8" } else { "Rgb8" };
+    let entries = [
+        ("description", description.as_str()),
+        ("Image.BitmapPixelFormat", format),
+        ("Image.NominalPixelRange", "Normalized_0_1"),
+    ];
+    entries.map(|(key, value)| (key.to_string(), value.to_string())).to_vec()
+}
+
+/// Digits where they fit, and noise: images of the kind that the network is for, and of none.
+fn images([channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let digits = data::digits::generate(SEED, IMAGES);
+    let fit = [digits.channels, digits.height, digits.width] == [channels, height, width];
+    let pixels = if fit { digits.pixels } else { Vec::new() };
+    let len = 2 * IMAGES * channels * height * width;
+    let noise = noise().take(len - pixels.len());
+    pixels.iter().copied().chain(noise).map(|pixel| f32::from(pixel) / 255.0).collect()
+}
+
+/// Bytes of a linear congruential generator (constants of Knuth's MMIX), the same on every machine.
+fn noise() -> impl Iterator<Item = u8> {
+    let next =
+        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    std::iter::successors(Some(SEED), next).map(|state| (state >> 56) as u8)
+}

@@ -1,0 +1,89 @@
+//! `export run`: any stage's file over images from a file, floats in, floats out.
+
+use super::{emulated, files, progress};
+use anyhow::{Context, Result};
+use clap::Args;
+use export::board::On;
+use export::image_file;
+use export::npy::{self, Array};
+use export::validate::{self, Stage};
+use std::path::PathBuf;
+
+/// Run an ONNX file (in tract) or a plan (in the engine) over images
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  export run models/mnist-cnn/net.plan --input seven.png
+  export run models/mnist-cnn/net.plan --input seven.png --on qemu:microbit
+  export run float.onnx --input t10k-images-idx3-ubyte.gz -o logits.npy")]
+pub struct Run {
+    /// A float or int8 ONNX file, or a plan
+    file: PathBuf,
+    /// Images: .npy (float32 as it is, uint8 as pixel / 255; N×C×H×W), IDX, .png, .pgm or .ppm
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Where to write the answers, N×K float32; they are printed where this is not given
+    #[arg(short, long, value_name = "OUT.npy")]
+    output: Option<PathBuf>,
+    /// Run a plan on an emulated board instead of on this machine
+    #[arg(long, value_name = "qemu:BOARD")]
+    on: Option<On>,
+}
+
+impl Run {
+    /// Runs, and prints or writes the answers.
+    pub fn run(&self) -> Result<()> {
+        let stage = self.stage()?;
+        let images = image_file::read(&self.input)?;
+        let per_image = stage.image_len();
+        anyhow::ensure!(
+            !images.is_empty() && images.len().is_multiple_of(per_image),
+            "{}: expected images of {per_image} values each, as {} takes, found {} values; give images of that size",
+            self.input.display(),
+            self.file.display(),
+            images.len(),
+        );
+        let answers = self.answers(&*stage, &images)?;
+        let count = images.len() / per_image;
+        match &self.output {
+            Some(output) => {
+                let dims = vec![count, answers.len() / count];
+                files::write(output, &npy::to_bytes(&Array { dims, values: answers }))?;
+                println!("{}: answers to {count} images", output.display());
+            }
+            None => print_answers(&answers, count),
+        }
+        Ok(())
+    }
+
+    fn stage(&self) -> Result<Box<dyn Stage>> {
+        let bytes = files::read(&self.file)?;
+        let here = validate::open(&bytes).with_context(|| self.file.display().to_string())?;
+        let Some(on) = self.on else { return Ok(here) };
+        anyhow::ensure!(
+            validate::is_plan(&bytes),
+            "{}: expected a plan to run on {on:?}, found an ONNX file; make one with `export plan`",
+            self.file.display()
+        );
+        Ok(Box::new(emulated::stage(on, &self.file, &bytes)?))
+    }
+
+    fn answers(&self, stage: &dyn Stage, images: &[f32]) -> Result<Vec<f32>> {
+        let progress = progress::images("running", images.len() / stage.image_len());
+        let mut answers = Vec::new();
+        for batch in images.chunks(validate::stage::BATCH * stage.image_len()) {
+            answers.extend(stage.answer(batch).with_context(|| self.file.display().to_string())?);
+            progress.inc((batch.len() / stage.image_len()) as u64);
+        }
+        progress.finish_and_clear();
+        Ok(answers)
+    }
+}
+
+/// One line an image: its class, then the values.
+fn print_answers(answers: &[f32], count: usize) {
+    for values in answers.chunks(answers.len() / count) {
+        let class = (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best });
+        let list: Vec<String> = values.iter().map(|v| format!("{v:.4}")).collect();
+        println!("{class}  {}", list.join(" "));
+    }
+}

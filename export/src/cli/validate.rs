@@ -1,0 +1,193 @@
+//! `export validate`: every stage answers the same images, and each is held against the one before.
+
+use super::{emulated, files, images::check_size, progress};
+use anyhow::{Context, Result, ensure};
+use data::{Dataset, Split};
+use export::{
+    board::On,
+    report,
+    validate::{self, Answers, Difference, Row, Stage},
+};
+use std::path::{Path, PathBuf};
+
+/// The files of a network in the zoo, in the order of the road.
+const STAGES: [&str; 3] = ["float.onnx", "int8.onnx", "net.plan"];
+
+/// Run every stage over the same test images and compare them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  export validate models/mnist-cnn --data mnist
+  export validate float.onnx int8.onnx net.plan --data digits --limit 500 --min-agreement 99.5")]
+pub struct Validate {
+    /// ONNX files and plans in the order of comparison, or a folder with float.onnx, int8.onnx and net.plan
+    #[arg(default_value = "models/mnist-cnn")]
+    files: Vec<PathBuf>,
+    /// Images to judge with, from the test part: mnist, digits, or a folder of IDX files
+    #[arg(long, value_name = "SOURCE")]
+    data: data::Source,
+    /// Run the plans on an emulated board as well, after this machine; may be given again for another
+    #[arg(long, value_name = "qemu:BOARD")]
+    on: Vec<On>,
+    /// Only the first N images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Write the table as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fail (status 1) where a stage's accuracy is below this, in percent
+    #[arg(long, value_name = "PERCENT")]
+    min_accuracy: Option<f64>,
+    /// Fail (status 1) where a stage agrees with the one before on fewer images than this, in percent
+    #[arg(long, value_name = "PERCENT")]
+    min_agreement: Option<f64>,
+}
+
+impl Validate {
+    /// Prints the table; false where a threshold is missed.
+    pub fn run(&self) -> Result<bool> {
+        let stages = self.stages()?;
+        let dataset = self.dataset()?;
+        for (path, stage) in &stages {
+            check_size(path, stage.image_len(), &dataset)?;
+        }
+        let rows = rows(&stages, &dataset)?;
+        print!("{}{}", table(&rows), boards_table(&rows));
+        if let Some(path) = &self.json {
+            files::write(path, serde_json::to_string_pretty(&rows)?.as_bytes())?;
+        }
+        Ok(self.misses(&rows).iter().inspect(|miss| eprintln!("{miss}")).count() == 0)
+    }
+
+    fn stages(&self) -> Result<Vec<(PathBuf, Box<dyn Stage>)>> {
+        let mut stages: Vec<(PathBuf, Box<dyn Stage>)> = Vec::new();
+        for path in self.files.iter().map(|path| expand(path)).collect::<Result<Vec<_>>>()?.concat() {
+            let bytes = files::read(&path)?;
+            stages.push((path.clone(), validate::open(&bytes).with_context(|| path.display().to_string())?));
+            for on in self.on.iter().filter(|_| validate::is_plan(&bytes)) {
+                stages.push((path.clone(), Box::new(emulated::stage(*on, &path, &bytes)?)));
+            }
+        }
+        Ok(stages)
+    }
+
+    fn dataset(&self) -> Result<Dataset> {
+        let dataset = data::open(&self.data, Split::Test)?.take(self.limit.unwrap_or(usize::MAX));
+        ensure!(
+            !dataset.is_empty(),
+            "--data {}: expected at least one image, found none; give a larger --limit",
+            self.data
+        );
+        Ok(dataset)
+    }
+
+    fn misses(&self, rows: &[Row]) -> Vec<String> {
+        let miss = |what: &str, row: &Row, found: f64, least: Option<f64>| {
+            let least = least.filter(|&least| found < least)?;
+            Some(format!("{}: {what} {:.2} % is below the {least} % asked for", row.stage, found))
+        };
+        let accuracy = rows.iter().filter_map(|row| miss("accuracy", row, row.accuracy, self.min_accuracy));
+        let agreement =
+            rows.iter().filter_map(|row| miss("agreement", row, row.against.as_ref()?.agreement, self.min_agreement));
+        accuracy.chain(agreement).collect()
+    }
+}
+
+/// A folder stands for those of its files that there are.
+fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let found: Vec<_> = STAGES.iter().map(|name| path.join(name)).filter(|file| file.exists()).collect();
+    ensure!(!found.is_empty(), "{}: expected {} in this folder, found none of them", path.display(), STAGES.join(", "));
+    Ok(found)
+}
+
+fn rows(stages: &[(PathBuf, Box<dyn Stage>)], dataset: &Dataset) -> Result<Vec<Row>> {
+    let progress = progress::images("validating", stages.len() * dataset.len());
+    let (mut rows, mut before) = (Vec::new(), None::<Answers>);
+    for (path, stage) in stages {
+        let answers = validate::answers(&**stage, dataset, &|n| progress.inc(n as u64));
+        let answers = answers.with_context(|| path.display().to_string())?;
+        let row = validate::compare(&answers, before.as_ref(), &dataset.labels);
+        rows.push(Row { board: stage.figures(), ..row });
+        before = Some(answers);
+    }
+    progress.finish_and_clear();
+    Ok(rows)
+}
+
+fn table(rows: &[Row]) -> String {
+    let headers = ["stage", "images", "accuracy", "agreement", "max step", "RMSE", "cosine", "SQNR"];
+    report::table(&headers, &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+/// What the emulated boards took, if there were any.
+fn boards_table(rows: &[Row]) -> String {
+    let line = |row: &Row| {
+        let board = row.board?;
+        let bytes = |count: usize| report::grouped(count as u64);
+        let ram = [board.ram_bytes(), board.static_bytes, board.stack_bytes].map(bytes);
+        let numbers = [&[report::grouped(board.instructions), bytes(board.flash_bytes)][..], &ram].concat();
+        Some([vec![row.stage.clone()], numbers].concat())
+    };
+    let lines: Vec<_> = rows.iter().filter_map(line).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let headers = ["board", "instructions", "flash bytes", "RAM bytes", "static", "stack"];
+    format!("\n{}", report::table(&headers, &lines))
+}
+
+fn line(row: &Row) -> Vec<String> {
+    let mut line = vec![row.stage.clone(), row.images.to_string(), format!("{:.2} %", row.accuracy)];
+    line.extend(row.against.iter().flat_map(columns));
+    line
+}
+
+/// Agreement, largest step, RMSE, cosine, SQNR.
+fn columns(difference: &Difference) -> [String; 5] {
+    let Difference { agreement, max_step, rmse, cosine, sqnr_db } = difference;
+    [
+        format!("{agreement:.2} %"),
+        max_step.map_or("–".into(), |steps| steps.to_string()),
+        format!("{rmse:.5}"),
+        format!("{cosine:.6}"),
+        if sqnr_db.is_finite() { format!("{sqnr_db:.1} dB") } else { "equal".into() },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(agreement: f64) -> Row {
+        let against = Difference { agreement, max_step: Some(1), rmse: 0.25, cosine: 0.999, sqnr_db: 30.0 };
+        Row { stage: "int8".into(), images: 10, accuracy: 90.0, against: Some(against), board: None }
+    }
+
+    fn validate(min_accuracy: Option<f64>, min_agreement: Option<f64>) -> Validate {
+        Validate {
+            files: vec![],
+            data: data::Source::Digits,
+            on: vec![],
+            limit: None,
+            json: None,
+            min_accuracy,
+            min_agreement,
+        }
+    }
+
+    #[test]
+    fn thresholds_are_in_percent_and_name_the_stage() {
+        assert_eq!(validate(Some(90.0), Some(99.0)).misses(&[row(99.0)]), [""; 0]);
+        let expected = ["int8: agreement 98.90 % is below the 99 % asked for"];
+        assert_eq!(validate(None, Some(99.0)).misses(&[row(98.9)]), expected);
+        let expected = ["int8: accuracy 90.00 % is below the 90.1 % asked for"];
+        assert_eq!(validate(Some(90.1), None).misses(&[row(100.0)]), expected);
+    }
+
+    #[test]
+    fn a_line_of_the_table() {
+        assert_eq!(line(&row(99.0)), ["int8", "10", "90.00 %", "99.00 %", "1", "0.25000", "0.999000", "30.0 dB"]);
+    }
+}

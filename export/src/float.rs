@@ -1,0 +1,132 @@
+//! burn module → float ONNX that tract has agreed with: capture, fold, write, verify.
+
+use burn::module::Module;
+use burn::tensor::Tensor as BurnTensor;
+
+use crate::capture::{self, CaptureError};
+use crate::graph::{Graph, passes};
+use crate::onnx;
+use crate::validate::tract::{RunError, Runner};
+
+/// Largest absolute difference between burn's logits and tract's. Both add the same f32 products in another order, and
+/// folding rounds each weight once more; on logits of magnitude 10 that is a few units of 1e-6.
+pub const TOLERANCE: f32 = 1e-4;
+
+/// Images that tract is given at a time: another number than burn's, so that a batch size left in the graph shows.
+const BATCH: usize = 50;
+
+/// An ONNX model that was held against burn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// What was written.
+    pub graph: Graph,
+    /// As a file.
+    pub bytes: Vec<u8>,
+    /// How it was verified.
+    pub agreement: Agreement,
+}
+
+/// How two runtimes' answers to the same images differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Images asked.
+    pub images: usize,
+    /// Largest absolute difference of a logit.
+    pub largest_difference: f32,
+    /// Images of which the largest logit is the same one.
+    pub same_class: usize,
+}
+
+impl Agreement {
+    /// Whether the model may be called the module's: within [`TOLERANCE`], and the same class on every image.
+    pub fn holds(&self) -> bool {
+        self.largest_difference <= TOLERANCE && self.same_class == self.images
+    }
+}
+
+/// Why a module has no verified model.
+#[derive(Debug, thiserror::Error)]
+pub enum FloatError {
+    /// The forward pass is not exported.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The graph has nodes that the road does not carry.
+    #[error(transparent)]
+    Unsupported(#[from] passes::Unsupported),
+    /// tract does not run the model.
+    #[error("`{network}` was exported, but cannot be verified: {cause}")]
+    Run {
+        /// The network.
+        network: String,
+        /// tract's refusal.
+        cause: RunError,
+    },
+    /// tract answers otherwise than burn.
+    #[error(
+        "the ONNX model of `{network}` does not answer as burn does: over {} images the logits differ by up to {} \
+         (expected at most {TOLERANCE}) and {} classes agree. Nothing is written; this is a fault of the export, so please \
+         report it with the network",
+        agreement.images, agreement.largest_difference, agreement.same_class
+    )]
+    Differs {
+        /// The network.
+        network: String,
+        /// What was found.
+        agreement: Agreement,
+    },
+}
+
+/// A module's ONNX model, normalized (BatchNormalization folded, readable names) and verified: `images` (N × `sample`,
+/// row-major) through burn and through tract.
+///
+/// `metadata` goes into the file's `metadata_props`; its `description` becomes the doc_string as well.
+///
+/// # Errors
+/// The module cannot be exported, or tract does not agree with burn.
+pub fn onnx_from_module<M, F, const S: usize, const D: usize, const E: usize>(
+    name: &str,
+    module: &M,
+    sample: [usize; S],
+    forward: F,
+    metadata: impl IntoIterator<Item = (String, String)>,
+    images: &[f32],
+) -> Result<Verified, FloatError>
+where
+    M: Module,
+    F: Fn(&M, BurnTensor<D>) -> BurnTensor<E>,
+{
+    let captured = capture::capture(name, module, sample, &forward)?;
+    let normal = passes::run(captured)?;
+    // Folding moves activations to the convolutions: they are named after those now.
+    let mut graph = passes::names::tidy(&normal, capture::INPUT, capture::OUTPUT);
+    graph.metadata = metadata.into_iter().collect();
+    let bytes = onnx::to_bytes(&graph);
+    let expected = capture::answers(name, module, sample, &forward, images)?;
+    let agreement =
+        agreement(&bytes, images, &expected).map_err(|cause| FloatError::Run { network: name.into(), cause })?;
+    if !agreement.holds() {
+        return Err(FloatError::Differs { network: name.into(), agreement });
+    }
+    Ok(Verified { graph, bytes, agreement })
+}
+
+/// How tract's answers to `images` differ from the `expected` ones.
+///
+/// # Errors
+/// tract refuses the model or the images.
+pub fn agreement(model: &[u8], images: &[f32], expected: &[f32]) -> Result<Agreement, RunError> {
+    let runner = Runner::from_bytes(model, BATCH)?;
+    let found = runner.run(images)?.swap_remove(0);
+    let count = images.len() / runner.image_len();
+    let classes = (expected.len() / count.max(1)).max(1);
+    let same = expected.chunks(classes).zip(found.chunks(classes)).filter(|(e, f)| class(e) == class(f)).count();
+    let difference = |(e, f): (&f32, &f32)| (e - f).abs();
+    // A NaN is no number that f32::max would keep: it counts as infinite.
+    let differences = expected.iter().zip(&found).map(difference).map(|d| if d.is_nan() { f32::INFINITY } else { d });
+    let largest = if expected.len() == found.len() { differences.fold(0.0, f32::max) } else { f32::INFINITY };
+    Ok(Agreement { images: count, largest_difference: largest, same_class: same })
+}
+
+fn class(logits: &[f32]) -> usize {
+    (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
+}

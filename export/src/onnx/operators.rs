@@ -1,0 +1,169 @@
+//! ONNX operators ⇄ [`Op`]: which attributes mean what, from operator set 11 to 22.
+//!
+//! A form that [`Op`] has no words for (a convolution in one dimension, `auto_pad`, `ceil_mode`, …) becomes
+//! [`Op::Other`] with its attributes, so that nothing is lost and an error can show them.
+
+use std::collections::BTreeMap;
+
+use super::attributes::Attributes;
+use crate::graph::{Attribute, Data, Op, Tensor, Window};
+
+/// What a node's reader may ask: its attributes, the opset, and the constants among its inputs.
+pub(super) struct Form<'a> {
+    pub(super) op_type: &'a str,
+    pub(super) opset: i64,
+    pub(super) attributes: &'a Attributes,
+    /// The constant at each input, where it is one.
+    pub(super) constants: Vec<Option<&'a Tensor>>,
+    /// Whether each input is present.
+    pub(super) present: Vec<bool>,
+    /// Dimensions of the second input, where known: a convolution's weights.
+    pub(super) weight_dims: Option<&'a [usize]>,
+}
+
+/// The operator, or [`Op::Other`].
+pub(super) fn read_op(form: &Form) -> Op {
+    known(form).unwrap_or_else(|| Op::Other { op_type: form.op_type.into(), attributes: form.attributes.0.clone() })
+}
+
+fn known(form: &Form) -> Option<Op> {
+    let a = form.attributes;
+    Some(match form.op_type {
+        "Conv" => read_conv(form)?,
+        "Gemm" => read_gemm(a)?,
+        "MatMul" => Op::MatMul,
+        "BatchNormalization" => read_batch_norm(a)?,
+        "Relu" => Op::Relu,
+        "Clip" => read_clip(form)?,
+        "MaxPool" => read_max_pool(a)?,
+        "AveragePool" => read_average_pool(a)?,
+        "GlobalAveragePool" => Op::GlobalAveragePool,
+        "Add" => Op::Add,
+        "Flatten" => Op::Flatten { axis: a.int("axis", 1)? },
+        "Reshape" if a.int("allowzero", 0)? == 0 => Op::Reshape,
+        // Before opset 13 Softmax flattened what follows `axis`; a pass resolves that where shapes are known.
+        "Softmax" if form.opset >= 13 => Op::Softmax { axis: a.int("axis", -1)? },
+        "QuantizeLinear" if per_tensor_or_channel(a)? => Op::Quantize { axis: a.int("axis", 1)? },
+        "DequantizeLinear" if per_tensor_or_channel(a)? => Op::Dequantize { axis: a.int("axis", 1)? },
+        _ => return None,
+    })
+}
+
+/// Blocked scales and chosen output types (opset 21) have no words in [`Op`].
+fn per_tensor_or_channel(a: &Attributes) -> Option<bool> {
+    Some(a.int("block_size", 0)? == 0 && a.int("output_dtype", 0)? == 0 && a.int("saturate", 1)? == 1)
+}
+
+fn read_conv(form: &Form) -> Option<Op> {
+    let from_weights = match form.weight_dims {
+        Some(&[_, _, height, width]) => Some([height, width]),
+        _ => None,
+    };
+    let kernel = match from_weights {
+        Some(kernel) => form.attributes.sizes("kernel_shape", kernel)?,
+        None => {
+            form.attributes.0.contains_key("kernel_shape").then(|| form.attributes.sizes("kernel_shape", [0, 0]))??
+        }
+    };
+    let groups = usize::try_from(form.attributes.int("group", 1)?).ok()?;
+    Some(Op::Conv { window: read_window(form.attributes, kernel)?, groups })
+}
+
+/// The window of a convolution or a pool, where its padding is written out.
+fn read_window(a: &Attributes, kernel: [usize; 2]) -> Option<Window> {
+    let pads = match a.text("auto_pad", "NOTSET")? {
+        "NOTSET" => a.sizes("pads", [0; 4])?,
+        "VALID" => [0; 4],
+        _ => return None,
+    };
+    let window =
+        Window { kernel, strides: a.sizes("strides", [1, 1])?, dilations: a.sizes("dilations", [1, 1])?, pads };
+    let positive = [window.kernel, window.strides, window.dilations].concat().iter().all(|&v| v > 0);
+    positive.then_some(window)
+}
+
+fn read_pool(a: &Attributes) -> Option<Window> {
+    (a.int("ceil_mode", 0)? == 0).then_some(())?;
+    read_window(a, a.sizes("kernel_shape", [0, 0])?)
+}
+
+fn read_max_pool(a: &Attributes) -> Option<Op> {
+    (a.int("storage_order", 0)? == 0).then_some(())?;
+    Some(Op::MaxPool { window: read_pool(a)? })
+}
+
+fn read_average_pool(a: &Attributes) -> Option<Op> {
+    Some(Op::AveragePool { window: read_pool(a)?, count_include_pad: a.int("count_include_pad", 0)? != 0 })
+}
+
+fn read_gemm(a: &Attributes) -> Option<Op> {
+    let plain = a.float("alpha", 1.0)? == 1.0 && a.float("beta", 1.0)? == 1.0 && a.int("transA", 0)? == 0;
+    plain.then_some(Op::Gemm { transposed: a.int("transB", 0)? != 0 })
+}
+
+fn read_batch_norm(a: &Attributes) -> Option<Op> {
+    (a.int("training_mode", 0)? == 0).then_some(())?;
+    Some(Op::BatchNorm { epsilon: a.float("epsilon", 1e-5)? })
+}
+
+fn read_clip(form: &Form) -> Option<Op> {
+    let bound = |position: usize, absent: f32| {
+        if !form.present.get(position).is_some_and(|&p| p) {
+            return Some(absent);
+        }
+        match &(*form.constants.get(position)?)?.data {
+            Data::F32(values) if values.len() == 1 => Some(values[0]),
+            _ => None,
+        }
+    };
+    Some(Op::Clip { min: bound(1, f32::NEG_INFINITY)?, max: bound(2, f32::INFINITY)? })
+}
+
+/// Attributes of an operator in the opset that is written.
+pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
+    match op {
+        Op::Conv { window, groups } => {
+            let mut attributes = write_window(window);
+            attributes.insert("dilations".into(), ints(&window.dilations));
+            attributes.insert("group".into(), Attribute::Int(*groups as i64));
+            attributes
+        }
+        Op::MaxPool { window } => {
+            let mut attributes = write_window(window);
+            attributes.insert("dilations".into(), ints(&window.dilations));
+            attributes
+        }
+        Op::AveragePool { window, count_include_pad } => {
+            let mut attributes = write_window(window);
+            attributes.insert("count_include_pad".into(), Attribute::Int(i64::from(*count_include_pad)));
+            // Opset 19 brought the attribute; a dense window needs none.
+            if window.dilations != [1, 1] {
+                attributes.insert("dilations".into(), ints(&window.dilations));
+            }
+            attributes
+        }
+        Op::Gemm { transposed } => one("transB", Attribute::Int(i64::from(*transposed))),
+        Op::BatchNorm { epsilon } => one("epsilon", Attribute::Float(*epsilon)),
+        Op::Flatten { axis } | Op::Softmax { axis } | Op::Quantize { axis } | Op::Dequantize { axis } => {
+            one("axis", Attribute::Int(*axis))
+        }
+        Op::Other { attributes, .. } => attributes.clone(),
+        Op::MatMul | Op::Relu | Op::Clip { .. } | Op::GlobalAveragePool | Op::Add | Op::Reshape => BTreeMap::new(),
+    }
+}
+
+fn write_window(window: &Window) -> BTreeMap<String, Attribute> {
+    BTreeMap::from([
+        ("kernel_shape".into(), ints(&window.kernel)),
+        ("strides".into(), ints(&window.strides)),
+        ("pads".into(), ints(&window.pads)),
+    ])
+}
+
+fn ints(values: &[usize]) -> Attribute {
+    Attribute::Ints(values.iter().map(|&v| v as i64).collect())
+}
+
+fn one(name: &str, value: Attribute) -> BTreeMap<String, Attribute> {
+    BTreeMap::from([(name.into(), value)])
+}

@@ -1,0 +1,95 @@
+//! Graph → bytes: the same bytes for the same graph.
+
+use prost::Message;
+
+use super::attributes::write_attribute;
+use super::operators::write_op;
+use super::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+};
+use super::tensors::{write_tensor, write_value_info};
+use super::{IR_WRITTEN, OPSET_WRITTEN};
+use crate::graph::{Graph, Node, Op, Tensor, shape};
+
+/// Metadata key whose value is also the file's doc_string.
+pub const DESCRIPTION: &str = "description";
+
+/// The graph as an ONNX model of operator set [`OPSET_WRITTEN`].
+///
+/// Deterministic: constants and metadata in order of their names. Types of values in between are written where
+/// [`shape::infer`] finds them all.
+pub fn to_bytes(graph: &Graph) -> Vec<u8> {
+    let model = ModelProto {
+        ir_version: IR_WRITTEN,
+        producer_name: env!("CARGO_PKG_NAME").into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        doc_string: graph.metadata.get(DESCRIPTION).cloned().unwrap_or_default(),
+        graph: Some(write_graph(graph)),
+        opset_import: opsets(graph),
+        metadata_props: graph.metadata.iter().map(entry).collect(),
+    };
+    model.encode_to_vec()
+}
+
+fn entry((key, value): (&String, &String)) -> StringStringEntryProto {
+    StringStringEntryProto { key: key.clone(), value: value.clone() }
+}
+
+/// ONNX's own set, and version 1 of every domain that a node names.
+fn opsets(graph: &Graph) -> Vec<OperatorSetIdProto> {
+    let domains: std::collections::BTreeSet<_> = graph.nodes.iter().map(|n| split_domain(n.op.name()).0).collect();
+    let version = |domain: &str| if domain.is_empty() { OPSET_WRITTEN } else { 1 };
+    let own = [""].into_iter().chain(domains.into_iter().filter(|d| !d.is_empty()));
+    own.map(|domain| OperatorSetIdProto { domain: domain.into(), version: version(domain) }).collect()
+}
+
+/// `com.microsoft.QLinearAdd` → (`com.microsoft`, `QLinearAdd`).
+fn split_domain(op_type: &str) -> (&str, &str) {
+    op_type.rsplit_once('.').unwrap_or(("", op_type))
+}
+
+fn write_graph(graph: &Graph) -> GraphProto {
+    let mut initializer: Vec<TensorProto> = graph.initializers.iter().map(|(name, t)| write_tensor(t, name)).collect();
+    initializer.extend(graph.nodes.iter().flat_map(clip_bounds));
+    GraphProto {
+        node: graph.nodes.iter().map(write_node).collect(),
+        name: graph.name.clone(),
+        initializer,
+        input: graph.inputs.iter().map(write_value_info).collect(),
+        output: graph.outputs.iter().map(write_value_info).collect(),
+        value_info: value_info(graph),
+        ..GraphProto::default()
+    }
+}
+
+fn value_info(graph: &Graph) -> Vec<ValueInfoProto> {
+    let Ok(shapes) = shape::infer(graph) else { return Vec::new() };
+    let made = graph.nodes.iter().flat_map(|n| &n.outputs).filter(|v| !graph.is_output(v));
+    made.filter_map(|v| shapes.get(v)).map(write_value_info).collect()
+}
+
+fn write_node(node: &Node) -> NodeProto {
+    let (domain, op_type) = split_domain(node.op.name());
+    let bounds = clip_bounds(node);
+    let mut input = node.inputs.clone();
+    if let Op::Clip { min, .. } = node.op {
+        let absent = (min == f32::NEG_INFINITY && !bounds.is_empty()).then(String::new);
+        input.extend(absent);
+    }
+    input.extend(bounds.into_iter().map(|b| b.name));
+    NodeProto {
+        input,
+        output: node.outputs.clone(),
+        name: node.name.clone(),
+        op_type: op_type.into(),
+        domain: domain.into(),
+        attribute: write_op(&node.op).iter().map(|(name, value)| write_attribute(name, value)).collect(),
+    }
+}
+
+/// The finite bounds of a Clip as scalars called after the node.
+fn clip_bounds(node: &Node) -> Vec<TensorProto> {
+    let Op::Clip { min, max } = node.op else { return Vec::new() };
+    let bounds = [("min", min), ("max", max)].into_iter().filter(|(_, bound)| bound.is_finite());
+    bounds.map(|(key, bound)| write_tensor(&Tensor::f32(&[], vec![bound]), &format!("{}.{key}", node.name))).collect()
+}

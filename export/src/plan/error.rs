@@ -1,0 +1,74 @@
+//! Why a quantized graph does not become a plan.
+
+use thiserror::Error;
+
+/// One cause each, with the node it was found at.
+#[derive(Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A dimension, kernel, stride or padding is larger than the plan's format holds.
+    #[error(
+        "node `{node}`: {what} is {found}, the plan's format holds at most {limit}: use a smaller one or split the layer"
+    )]
+    TooLarge {
+        /// The node.
+        node: String,
+        /// Which quantity.
+        what: &'static str,
+        /// Its value.
+        found: usize,
+        /// The most that fits.
+        limit: usize,
+    },
+    /// An accumulator may leave 32 bits.
+    #[error(
+        "node `{node}`, output channel {channel}: the accumulator can reach {bound}, the limit is {limit}: \
+         quantize again with a larger weight scale for this channel"
+    )]
+    AccumulatorOverflow {
+        /// The node.
+        node: String,
+        /// Output channel.
+        channel: usize,
+        /// |bias| + Σ|w|·128.
+        bound: i64,
+        /// 2^(31 − shift).
+        limit: i64,
+    },
+    /// The ratio of input to output scale cannot be expressed.
+    #[error(
+        "node `{node}`: its output's scale is {ratio:e} of its accumulator's, expected a ratio within 2^-33 and 2^14: quantize again"
+    )]
+    ScaleRatio {
+        /// The node.
+        node: String,
+        /// Accumulator scale over output scale.
+        ratio: f64,
+    },
+    /// A MaxPool that changes scale or zero point.
+    #[error("node `{node}`: a MaxPool's output must have its input's scale and zero point: quantize again")]
+    PoolRescales {
+        /// The node.
+        node: String,
+    },
+    /// A reshape of a map that is read by something other than a dense layer.
+    #[error(
+        "node `{node}`: only a dense layer may read a map flattened from {shape:?} (C, H, W), since the engine keeps channels last: \
+         pool to 1×1 first, or end the network in a dense layer"
+    )]
+    Reshape {
+        /// The node.
+        node: String,
+        /// What it flattens.
+        shape: [usize; 3],
+    },
+    /// The network has nothing to run, or its output is not made by its last operator.
+    #[error("the graph's output `{output}` is not made by an operator: expected a network of at least one layer")]
+    NoOperators {
+        /// The output's name.
+        output: String,
+    },
+    /// The planner's own words do not pass the engine's check: a defect of the planner or an impossible shape.
+    #[error("the plan does not pass the engine's check: {0}")]
+    Check(#[from] infer_nostd::PlanError),
+}

@@ -1,0 +1,16 @@
+//! A plan's words as bytes, and back.
+
+/// The bytes of a plan file, each word's low byte first.
+pub fn to_bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// The words of a plan file. Bytes short of a word are kept as one more word, so that the length check sees them.
+pub fn words(bytes: &[u8]) -> Vec<u32> {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u32::from_le_bytes(word)
+    };
+    bytes.chunks(4).map(word).collect()
+}

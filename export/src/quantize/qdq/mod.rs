@@ -1,0 +1,29 @@
+//! [`QuantGraph`](super::QuantGraph) ⇄ an ordinary graph with QuantizeLinear/DequantizeLinear pairs ("QDQ").
+//!
+//! Any ONNX runtime runs such a file: each operator works in floating point between a DequantizeLinear and a
+//! QuantizeLinear, and a runtime that has integer kernels fuses the three. The form, after the rules of ONNX Runtime:
+//!
+//! ```text
+//! x → Q → DQ → Conv → Relu → Q → DQ → MaxPool → Q → DQ → … → Q → DQ → logits
+//!               ↑  ↑
+//!   int8 w → DQ ┘  └ DQ ← int32 bias
+//! ```
+//!
+//! - weights: int8, scale an output channel, zero point 0, `axis = 0`; biases: int32, scale x·w, zero point 0, `axis = 0`;
+//! - Relu or Clip follows its operator with no Q/DQ between; a Relu is written wherever the zero point −128 makes the
+//!   quantization one anyway;
+//! - MaxPool, Flatten and Reshape have the same scale and zero point on both sides;
+//! - the logits are quantized, then dequantized: the file takes and gives floats.
+//!
+//! Of a tensor `t`, the file names `t.float` (before rounding), `t.quantized` (int8) and `t` (dequantized: the value
+//! that the float network calls `t`, as int8 sees it). Reading gives back exactly the graph that was written.
+
+mod constants;
+mod read;
+mod write;
+
+pub use read::from_graph;
+pub use write::to_graph;
+
+#[cfg(test)]
+mod tests;

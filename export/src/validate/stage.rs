@@ -1,0 +1,173 @@
+//! Whatever answers images: a file in its runtime.
+
+use super::{
+    images::{channels_first, channels_last},
+    tract::{RunError, Runner},
+};
+use crate::{
+    board::Figures,
+    graph::{Graph, Op},
+    onnx, plan,
+    quantize::{Affine, QuantizeError, logits, qdq},
+};
+use infer_nostd::{Engine, EngineError, Plan, PlanError};
+
+/// Images that a stage is asked at a time: enough for tract to be busy, few enough to spread over threads.
+pub const BATCH: usize = 50;
+
+/// One stage of the road, ready to run.
+pub trait Stage: Sync {
+    /// What the report calls it.
+    fn name(&self) -> &str;
+
+    /// Real value of one step of its int8 output; none for a float network.
+    fn step(&self) -> Option<f32>;
+
+    /// Values of one input image.
+    fn image_len(&self) -> usize;
+
+    /// Logits of any number of images given as reals in \[0, 1\], N×C×H×W.
+    ///
+    /// # Errors
+    /// Images of another size, or a failure of the runtime.
+    fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError>;
+
+    /// What a board took for the images so far; none for a stage on this machine.
+    fn figures(&self) -> Option<Figures> {
+        None
+    }
+}
+
+/// Why a stage could not be opened or run.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The file is no ONNX model that we read.
+    #[error(transparent)]
+    Onnx(#[from] onnx::OnnxError),
+    /// tract cannot load or run the model.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The model's int8 form is not understood.
+    #[error(transparent)]
+    Quantized(#[from] QuantizeError),
+    /// The plan does not pass its check.
+    #[error("the plan is refused: {0}. Make it again with `export plan`")]
+    Plan(PlanError),
+    /// The engine refuses the image.
+    #[error("the engine refuses the image: {0}. Validate with images of the size that the network was trained on")]
+    Engine(EngineError),
+    /// The firmware on an emulated board.
+    #[error(transparent)]
+    Board(#[from] crate::board::BoardError),
+}
+
+/// Opens the bytes of an ONNX file (float or QDQ, in tract) or of a plan (in the engine, on this machine).
+///
+/// # Errors
+/// The bytes are neither, or not what their runtime takes.
+pub fn open(bytes: &[u8]) -> Result<Box<dyn Stage>, StageError> {
+    if is_plan(bytes) {
+        return Ok(Box::new(HostEngine::new(bytes)?));
+    }
+    Ok(Box::new(InTract::new(bytes)?))
+}
+
+/// Whether these are the bytes of a plan, whole or damaged.
+pub fn is_plan(bytes: &[u8]) -> bool {
+    bytes.starts_with(&infer_nostd::plan::MAGIC.to_le_bytes())
+}
+
+/// An ONNX file in tract.
+struct InTract {
+    name: &'static str,
+    runner: Runner,
+    step: Option<f32>,
+}
+
+impl InTract {
+    fn new(bytes: &[u8]) -> Result<Self, StageError> {
+        let graph = onnx::from_bytes(bytes)?;
+        let quantized = graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }));
+        let step = if quantized { Some(output_step(&graph)?) } else { None };
+        let name = if quantized { "int8 ONNX in tract" } else { "float ONNX in tract" };
+        Ok(Self { name, runner: logits_runner(bytes, &graph)?, step })
+    }
+}
+
+fn output_step(graph: &Graph) -> Result<f32, QuantizeError> {
+    let quantized = qdq::from_graph(graph)?;
+    Ok(quantized.tensors[quantized.output].scale)
+}
+
+/// Runs the file as it is, or up to its logits where it ends in a Softmax, which no int8 stage has.
+fn logits_runner(bytes: &[u8], graph: &Graph) -> Result<Runner, StageError> {
+    let logits = logits(graph)?;
+    if graph.is_output(logits) {
+        return Ok(Runner::from_bytes(bytes, BATCH)?);
+    }
+    Ok(Runner::with_values(graph, &[logits], BATCH)?)
+}
+
+impl Stage for InTract {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn step(&self) -> Option<f32> {
+        self.step
+    }
+
+    fn image_len(&self) -> usize {
+        self.runner.image_len()
+    }
+
+    fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
+        Ok(self.runner.run(images)?.remove(0))
+    }
+}
+
+/// A plan in the engine, compiled for this machine: the same integers as on the chip.
+struct HostEngine {
+    words: Vec<u32>,
+}
+
+impl HostEngine {
+    fn new(bytes: &[u8]) -> Result<Self, StageError> {
+        let words = plan::words(bytes);
+        Plan::parse(&words).map_err(StageError::Plan)?;
+        Ok(Self { words })
+    }
+
+    fn plan(&self) -> Plan<'_> {
+        Plan::parse(&self.words).expect("it was parsed when the stage was opened")
+    }
+}
+
+impl Stage for HostEngine {
+    fn name(&self) -> &str {
+        "infer-nostd on this machine"
+    }
+
+    fn step(&self) -> Option<f32> {
+        Some(self.plan().output().scale)
+    }
+
+    fn image_len(&self) -> usize {
+        self.plan().input().len()
+    }
+
+    fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
+        let plan = self.plan();
+        let (input, output) = (plan.input(), plan.output());
+        let [steps_in, steps_out] = [&input, &output].map(|t| Affine { scale: t.scale, zero_point: t.zero_point });
+        let mut arena = vec![0; plan.arena_words()];
+        let mut engine = Engine::new(plan, &mut arena).map_err(StageError::Engine)?;
+        let mut logits = Vec::new();
+        for image in images.chunks(input.len()) {
+            let steps: Vec<i8> = image.iter().map(|&x| steps_in.quantize(x)).collect();
+            let answer = engine.infer(&channels_last(&steps, input.channels)).map_err(StageError::Engine)?;
+            logits.extend(channels_first(answer, output.channels).into_iter().map(|q| steps_out.dequantize(q)));
+        }
+        Ok(logits)
+    }
+}

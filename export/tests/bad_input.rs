@@ -1,0 +1,220 @@
+//! Bad input as a user meets it: exit status 2, one paragraph that names the file and says what to do, and nothing
+//! written: an output that was there stays as it was.
+
+use export::graph::{DType, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use export::onnx::proto::ModelProto;
+use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
+use export::{onnx, plan};
+use prost::Message;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// What is at the output's path before the command runs.
+const BEFORE: &[u8] = b"as it was";
+
+/// A folder with files, in which commands run.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn with(self, name: &str, bytes: &[u8]) -> Self {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self
+    }
+
+    fn export(&self, line: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_export"));
+        command.current_dir(self.0.path()).args(line.split_whitespace()).output().unwrap()
+    }
+
+    /// Runs `line`, whose output would be `out`, and holds everything that bad input must do.
+    #[track_caller]
+    fn refuses(self, line: &str, says: &[&str]) {
+        let folder = self.with("out", BEFORE);
+        let output = folder.export(line);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {error}");
+        let paragraph = error.trim_end();
+        assert!(paragraph.starts_with("error: ") && !paragraph.contains('\n'), "{line}: not one paragraph: {error}");
+        for part in says {
+            assert!(paragraph.contains(part), "{line}: `{part}` is not in: {paragraph}");
+        }
+        assert_eq!(std::fs::read(folder.path("out")).unwrap(), BEFORE, "{line} has written");
+        let names = || std::fs::read_dir(folder.0.path()).unwrap().map(|e| e.unwrap().file_name());
+        let left: Vec<_> = names().filter(|name| name.to_string_lossy().starts_with(".tmp")).collect();
+        assert!(left.is_empty(), "{line} has left {left:?}");
+    }
+}
+
+fn value(name: &str, shape: &[usize]) -> ValueInfo {
+    let dims = shape.iter().map(|&d| Dim::Fixed(d));
+    ValueInfo {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: std::iter::once(Dim::Symbol("batch".into())).chain(dims).collect(),
+    }
+}
+
+/// image → one 1×1 convolution → logits, then `last` if there is one.
+fn float(last: Option<Op>) -> Graph {
+    let window = Window { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads: [0; 4] };
+    let node = |name: &str, op, inputs: &[&str], output: &str| Node {
+        name: name.into(),
+        op,
+        inputs: inputs.iter().map(|i| i.to_string()).collect(),
+        outputs: vec![output.into()],
+    };
+    let mut nodes = vec![node("conv1", Op::Conv { window, groups: 1 }, &["image", "conv1.weight"], "conv1.out")];
+    nodes.extend(last.map(|op| node("strange", op, &["conv1.out"], "logits")));
+    let output = nodes.last().unwrap().outputs[0].clone();
+    Graph {
+        name: "tiny".into(),
+        nodes,
+        inputs: vec![value("image", &[1, 28, 28])],
+        outputs: vec![value(&output, &[1, 28, 28])],
+        initializers: [("conv1.weight".to_string(), Tensor::f32(&[1, 1, 1, 1], vec![0.5]))].into(),
+        ..Graph::default()
+    }
+}
+
+fn quantized() -> QuantGraph {
+    let tensor =
+        |name: &str| QuantTensor { name: name.into(), shape: [1, 28, 28], scale: 1.0 / 255.0, zero_point: -128 };
+    let window = Window { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads: [0; 4] };
+    let weights = Weights { shape: [1, 1, 1, 1], values: vec![100], scales: vec![0.01], biases: vec![0] };
+    let op = QuantOp::Conv2d { window, groups: 1, weights, clamp: Clamp::NONE };
+    QuantGraph {
+        name: "tiny".into(),
+        tensors: vec![tensor("image"), tensor("logits")],
+        nodes: vec![QuantNode { name: "conv1".into(), op, inputs: vec![0], output: 1 }],
+        input: 0,
+        output: 1,
+        metadata: Default::default(),
+    }
+}
+
+fn net_plan() -> Vec<u8> {
+    plan::to_bytes(&plan::plan(&quantized()).unwrap())
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    Folder::new().refuses("quantize none.onnx --calibration digits -o out", &["none.onnx", "check the path"]);
+    Folder::new().refuses("plan none.onnx -o out", &["none.onnx"]);
+    Folder::new().refuses("inspect none.plan", &["none.plan"]);
+}
+
+#[test]
+fn a_file_that_is_not_onnx() {
+    let text = b"These are not the bytes of a model.";
+    Folder::new().with("a.onnx", text).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "ONNX"]);
+    Folder::new().with("a.onnx", text).refuses("plan a.onnx -o out", &["a.onnx", "ONNX"]);
+    Folder::new().with("a.onnx", text).refuses("run a.onnx --input out", &["a.onnx", "ONNX"]);
+}
+
+#[test]
+fn a_cut_onnx_file() {
+    let bytes = onnx::to_bytes(&float(None));
+    let cut = &bytes[..bytes.len() - 20];
+    Folder::new().with("a.onnx", cut).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx"]);
+}
+
+#[test]
+fn an_operator_that_is_not_supported() {
+    let op = Op::Other { op_type: "GridSample".into(), attributes: Default::default() };
+    let folder = Folder::new().with("a.onnx", &onnx::to_bytes(&float(Some(op))));
+    folder.refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "strange", "GridSample"]);
+}
+
+#[test]
+fn external_data_is_refused() {
+    let mut model = ModelProto::decode(&*onnx::to_bytes(&float(None))).unwrap();
+    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+    tensor.data_location = 1;
+    let folder = Folder::new().with("a.onnx", &model.encode_to_vec());
+    folder.refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "conv1.weight", "external"]);
+}
+
+#[test]
+fn a_float_file_is_no_int8_file() {
+    let folder = Folder::new().with("float.onnx", &onnx::to_bytes(&float(None)));
+    folder.refuses("plan float.onnx -o out", &["float.onnx", "conv1"]);
+}
+
+#[test]
+fn a_plan_of_another_version() {
+    let mut bytes = net_plan();
+    bytes[4] = 99;
+    let says = ["a.plan", "version 99", "export plan"];
+    Folder::new().with("a.plan", &bytes).refuses("inspect a.plan", &says);
+    Folder::new().with("a.plan", &bytes).refuses("run a.plan --input out", &says);
+    Folder::new().with("a.plan", &bytes).refuses("validate a.plan --data digits --limit 1", &says);
+}
+
+#[test]
+fn a_plan_with_a_flipped_byte() {
+    let mut bytes = net_plan();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    Folder::new().with("a.plan", &bytes).refuses("inspect a.plan", &["a.plan", "checksum", "damaged"]);
+}
+
+#[test]
+fn an_image_of_the_wrong_size() {
+    let image = [b"P5 3 2 255\n".as_slice(), &[0; 6]].concat();
+    let folder = Folder::new().with("net.plan", &net_plan()).with("small.pgm", &image);
+    folder.refuses("run net.plan --input small.pgm -o out", &["small.pgm", "784", "6"]);
+}
+
+#[test]
+fn images_of_another_size_than_the_network_takes() {
+    let idx = |rank: u8, dims: &[u32], values: &[u8]| {
+        let dims = dims.iter().flat_map(|d| d.to_be_bytes());
+        [0, 0, 8, rank].into_iter().chain(dims).chain(values.iter().copied()).collect::<Vec<u8>>()
+    };
+    let folder = Folder::new().with("net.plan", &net_plan());
+    std::fs::create_dir(folder.path("small")).unwrap();
+    let put = |name: &str, bytes: Vec<u8>| std::fs::write(folder.path("small").join(name), bytes).unwrap();
+    put("t10k-images-idx3-ubyte", idx(3, &[2, 2, 2], &[0; 8]));
+    put("t10k-labels-idx1-ubyte", idx(1, &[2], &[0, 1]));
+    folder.refuses("validate net.plan --data small", &["net.plan", "784", "4"]);
+}
+
+#[test]
+fn a_missing_or_truncated_data_set() {
+    let folder = Folder::new().with("net.plan", &net_plan());
+    folder.refuses("validate net.plan --data nowhere", &["nowhere", "expected a folder"]);
+    let folder = Folder::new().with("net.plan", &net_plan());
+    std::fs::create_dir(folder.path("cut")).unwrap();
+    let header = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
+    std::fs::write(folder.path("cut/t10k-images-idx3-ubyte"), header).unwrap();
+    std::fs::write(folder.path("cut/t10k-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 0, 1]).unwrap();
+    folder.refuses("validate net.plan --data cut", &["t10k-images-idx3-ubyte", "1584", "16"]);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_or_is_another_networks() {
+    Folder::new().refuses("onnx --checkpoint none.bpk -o out", &["none.bpk", "train --model mnist-cnn"]);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/mnist-dsres/checkpoint.bpk");
+    let folder = Folder::new().with("other.bpk", &std::fs::read(shipped).unwrap());
+    folder.refuses("onnx --checkpoint other.bpk -o out", &["other.bpk", "mnist-dsres", "mnist-cnn"]);
+    let folder = Folder::new().with("text.bpk", b"not a checkpoint");
+    folder.refuses("onnx --checkpoint text.bpk -o out", &["text.bpk", "checkpoint"]);
+    Folder::new().refuses("onnx --model resnet -o out", &["resnet", "mnist-cnn, mnist-dsres"]);
+}
+
+#[test]
+fn a_place_that_does_not_exist() {
+    let output =
+        Folder::new().with("net.plan", &net_plan()).export("validate net.plan --data digits --on qemu:arduino");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("qemu:stm32f405"));
+}

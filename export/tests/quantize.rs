@@ -1,0 +1,150 @@
+//! A float network with every operator goes down the road: calibrated, quantized, written as QDQ, read again, run in
+//! tract, planned, and run in the engine.
+
+use data::Dataset;
+use export::graph::{DType, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use export::quantize::{QuantGraph, Range, calibrate, qdq, quantize};
+use export::validate::{Row, answers, compare, images::nchw, open};
+use export::{onnx, plan};
+
+/// A small generator (Knuth's MMIX constants): the same network on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn bits(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 40) as u32
+    }
+
+    /// Reals of about unit variance times `spread`: sums of four uniform ones.
+    fn reals(&mut self, len: usize, spread: f32) -> Vec<f32> {
+        let uniform = |dice: &mut Dice| dice.bits() as f32 / (1 << 24) as f32 - 0.5;
+        (0..len).map(|_| (0..4).map(|_| uniform(self)).sum::<f32>() * 1.7 * spread).collect()
+    }
+}
+
+/// Adds nodes one after the other, each reading the value before it.
+struct Chain {
+    graph: Graph,
+    dice: Dice,
+    last: String,
+}
+
+impl Chain {
+    fn new(shape: [usize; 3]) -> Self {
+        let dims = shape.map(Dim::Fixed);
+        let shape = std::iter::once(Dim::Symbol("batch".into())).chain(dims).collect();
+        let inputs = vec![ValueInfo { name: "image".into(), dtype: DType::F32, shape }];
+        let graph = Graph { name: "every-operator".into(), inputs, ..Graph::default() };
+        Self { graph, dice: Dice(7), last: "image".into() }
+    }
+
+    fn node(&mut self, name: &str, op: Op, others: &[String]) -> String {
+        let inputs = [&[self.last.clone()], others].concat();
+        self.last = format!("{name}.out");
+        self.graph.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![self.last.clone()] });
+        self.last.clone()
+    }
+
+    fn weights(&mut self, name: &str, dims: &[usize]) -> Vec<String> {
+        let fan_in: usize = dims[1..].iter().product();
+        let weights = self.dice.reals(dims.iter().product(), (2.0 / fan_in as f32).sqrt());
+        let bias = self.dice.reals(dims[0], 0.1);
+        self.graph.initializers.insert(format!("{name}.weight"), Tensor::f32(dims, weights));
+        self.graph.initializers.insert(format!("{name}.bias"), Tensor::f32(&dims[..1], bias));
+        vec![format!("{name}.weight"), format!("{name}.bias")]
+    }
+
+    fn conv(&mut self, name: &str, dims: [usize; 4], window: Window, groups: usize) -> String {
+        let weights = self.weights(name, &dims);
+        self.node(name, Op::Conv { window, groups }, &weights)
+    }
+
+    fn output(mut self, classes: usize) -> Graph {
+        let shape = vec![Dim::Symbol("batch".into()), Dim::Fixed(classes)];
+        self.graph.outputs.push(ValueInfo { name: self.last.clone(), dtype: DType::F32, shape });
+        self.graph
+    }
+}
+
+fn window(kernel: [usize; 2], strides: [usize; 2], pads: [usize; 4]) -> Window {
+    Window { kernel, strides, dilations: [1, 1], pads }
+}
+
+/// Two colours of 13×12 pixels through every operator, to 5 classes.
+fn every_operator() -> Graph {
+    let mut chain = Chain::new([2, 13, 12]);
+    chain.conv("stem", [8, 2, 3, 3], window([3, 3], [1, 1], [1; 4]), 1);
+    chain.node("stem.relu", Op::Relu, &[]);
+    let shortcut = chain.node("pool", Op::MaxPool { window: window([2, 2], [2, 2], [1, 0, 0, 0]) }, &[]);
+    chain.conv("depthwise", [8, 1, 3, 3], window([3, 3], [1, 1], [1; 4]), 8);
+    chain.node("depthwise.relu6", Op::Clip { min: 0.0, max: 6.0 }, &[]);
+    chain.conv("pointwise", [8, 8, 1, 1], window([1, 1], [1, 1], [0; 4]), 1);
+    chain.node("join", Op::Add, &[shortcut]);
+    chain.node("join.relu", Op::Relu, &[]);
+    chain.conv("grouped", [6, 4, 3, 2], window([3, 2], [2, 1], [1, 0, 1, 1]), 2);
+    let average = Op::AveragePool { window: window([2, 2], [1, 2], [0, 0, 1, 0]), count_include_pad: false };
+    chain.node("average", average, &[]);
+    chain.node("flatten", Op::Flatten { axis: 1 }, &[]);
+    let weights = chain.weights("hidden", &[12, 72]);
+    chain.node("hidden", Op::Gemm { transposed: true }, &weights);
+    chain.node("hidden.relu", Op::Relu, &[]);
+    let weights = chain.weights("classes", &[5, 12]);
+    chain.node("classes", Op::Gemm { transposed: true }, &weights);
+    chain.node("softmax", Op::Softmax { axis: 1 }, &[]);
+    chain.output(5)
+}
+
+/// Smooth images, as a convolution expects: blends of corner colours, and some noise.
+fn images(count: usize) -> Dataset {
+    let (height, width, channels, mut dice) = (13, 12, 2, Dice(1));
+    let mut pixels = Vec::new();
+    for _ in 0..count {
+        let corners: Vec<f32> = (0..8).map(|_| (dice.bits() % 200) as f32).collect();
+        for at in 0..height * width * channels {
+            let (pixel, channel) = (at / channels, at % channels);
+            let (y, x) = ((pixel / width) as f32 / height as f32, (pixel % width) as f32 / width as f32);
+            let [a, b, c, d] = [0, 1, 2, 3].map(|corner| corners[2 * corner + channel]);
+            let blend = (a * (1.0 - y) + b * y) * (1.0 - x) + (c * (1.0 - y) + d * y) * x;
+            pixels.push((blend + (dice.bits() % 56) as f32) as u8);
+        }
+    }
+    let labels = vec![0; count];
+    Dataset { name: "blends".into(), height, width, channels, classes: 5, pixels, labels, sha256: vec![] }
+}
+
+fn quantized(float: &Graph) -> QuantGraph {
+    let calibration = images(64);
+    let batches = (0..64).step_by(16).map(|start| nchw(&calibration, start..start + 16));
+    let mut ranges = calibrate(float, 16, batches).unwrap();
+    ranges.insert("image".into(), Range::UNIT);
+    quantize(float, &ranges).unwrap()
+}
+
+/// The stages of the road over 300 images.
+fn rows(files: &[Vec<u8>]) -> Vec<Row> {
+    let dataset = images(300);
+    let answer = |bytes: &Vec<u8>| answers(&*open(bytes).unwrap(), &dataset, &|_| ()).unwrap();
+    let answers: Vec<_> = files.iter().map(answer).collect();
+    let before = std::iter::once(None).chain(answers.iter().map(Some));
+    answers.iter().zip(before).map(|(answers, before)| compare(answers, before, &dataset.labels)).collect()
+}
+
+#[test]
+fn float_tract_and_engine_agree() {
+    let float = every_operator();
+    let network = quantized(&float);
+    let int8 = onnx::to_bytes(&qdq::to_graph(&network));
+    assert_eq!(qdq::from_graph(&onnx::from_bytes(&int8).unwrap()).unwrap(), network);
+
+    let plan = plan::to_bytes(&plan::plan(&network).unwrap());
+    let rows = rows(&[onnx::to_bytes(&float), int8, plan]);
+    let [_, tract, engine] = &rows[..] else { unreachable!() };
+    let (tract, engine) = (tract.against.as_ref().unwrap(), engine.against.as_ref().unwrap());
+    // Eight bits over a range of about ±4 σ leave some 40 dB a layer; nine layers in a row keep 30.
+    assert!(tract.sqnr_db > 30.0, "int8 against float: {tract:?}");
+    // tract requantizes in float and the engine in fixed point: where a value lies on a half, they differ by a step,
+    // and a step early on can be one more at the end.
+    assert!(engine.max_step.unwrap() <= 2, "engine against tract: {engine:?}");
+    assert!(engine.sqnr_db > 40.0, "engine against tract: {engine:?}");
+}
