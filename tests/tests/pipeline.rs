@@ -1,0 +1,74 @@
+//! The engine as its caller meets it: rows in, output out, and what a wrong call is told.
+
+use infer_nostd::{Engine, EngineError, Plan};
+use tests::generate::Generator;
+
+/// A plan of a generated network whose input has at least two rows.
+fn plan_words(generator: &mut Generator) -> Vec<u32> {
+    loop {
+        let words = export::plan::plan(&generator.network(5)).expect("generated networks fit the engine");
+        if Plan::parse(&words).expect("checked").input().height > 1 {
+            return words;
+        }
+    }
+}
+
+#[test]
+fn rows_one_at_a_time_give_what_a_whole_image_gives() {
+    let mut generator = Generator::new(5);
+    let words = plan_words(&mut generator);
+    let plan = Plan::parse(&words).unwrap();
+    let (mut a, mut b) = (vec![0; plan.arena_words()], vec![0; plan.arena_words()]);
+    let (mut whole, mut by_row) = (Engine::new(plan, &mut a).unwrap(), Engine::new(plan, &mut b).unwrap());
+    for _ in 0..3 {
+        let image = generator.values(plan.input().len());
+        let expected = whole.infer(&image).unwrap().to_vec();
+        let mut outputs = Vec::new();
+        for row in image.chunks_exact(plan.input().row_len()) {
+            outputs.extend(by_row.push_row(row).unwrap().map(<[i8]>::to_vec));
+        }
+        assert_eq!(outputs, [expected]);
+    }
+}
+
+#[test]
+fn an_abandoned_image_leaves_no_trace() {
+    let mut generator = Generator::new(6);
+    let words = plan_words(&mut generator);
+    let plan = Plan::parse(&words).unwrap();
+    let mut arena = vec![0; plan.arena_words()];
+    let mut engine = Engine::new(plan, &mut arena).unwrap();
+    let image = generator.values(plan.input().len());
+    let expected = engine.infer(&image).unwrap().to_vec();
+    engine.start();
+    engine.push_row(&generator.values(plan.input().row_len())).unwrap();
+    assert_eq!(engine.infer(&image).unwrap(), expected);
+}
+
+#[test]
+fn a_dirty_arena_changes_nothing() {
+    let mut generator = Generator::new(7);
+    let words = plan_words(&mut generator);
+    let plan = Plan::parse(&words).unwrap();
+    let image = generator.values(plan.input().len());
+    let (mut clean, mut dirty) = (vec![0; plan.arena_words()], vec![0xA5A5_A5A5; plan.arena_words()]);
+    let expected = Engine::new(plan, &mut clean).unwrap().infer(&image).unwrap().to_vec();
+    assert_eq!(Engine::new(plan, &mut dirty).unwrap().infer(&image).unwrap(), expected);
+}
+
+#[test]
+fn a_wrong_call_is_told_what_was_expected() {
+    let words = plan_words(&mut Generator::new(8));
+    let plan = Plan::parse(&words).unwrap();
+    let (expected, found) = (plan.arena_words(), plan.arena_words() - 1);
+    let mut short = vec![0; found];
+    assert_eq!(Engine::new(plan, &mut short).unwrap_err(), EngineError::ArenaTooSmall { expected, found });
+    let mut arena = vec![0; plan.arena_words()];
+    let expected = plan.tensor_count();
+    assert_eq!(Engine::<1>::sized(plan, &mut arena).unwrap_err(), EngineError::TableTooSmall { expected });
+    let mut engine = Engine::new(plan, &mut arena).unwrap();
+    let expected = plan.input().row_len();
+    assert_eq!(engine.push_row(&[]).unwrap_err(), EngineError::InputLength { expected, found: 0 });
+    let expected = plan.input().len();
+    assert_eq!(engine.infer(&[0]).map(<[i8]>::len).unwrap_err(), EngineError::InputLength { expected, found: 1 });
+}

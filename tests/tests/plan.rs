@@ -1,0 +1,93 @@
+//! A plan that is damaged, foreign or made to mislead is refused with its cause; one that passes never panics.
+
+use infer_nostd::plan::{MAX_OPERATORS, VERSION, crc32};
+use infer_nostd::{Engine, Plan, PlanError};
+use tests::generate::Generator;
+
+/// A network with branches and every kind of memory: rings, padding, accumulators.
+fn plan_words(generator: &mut Generator) -> Vec<u32> {
+    let graph = generator.network(6);
+    export::plan::plan(&graph).expect("generated networks fit the engine")
+}
+
+fn cause(words: &[u32]) -> PlanError {
+    Plan::parse(words).expect_err("a wrong plan")
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let words = plan_words(&mut Generator::new(3));
+    for at in 0..words.len() {
+        for bit in 0..32 {
+            let mut damaged = words.clone();
+            damaged[at] ^= 1 << bit;
+            let expected = match at {
+                0 => PlanError::NotAPlan,
+                1 => PlanError::Version { found: VERSION ^ 1 << bit },
+                2 => PlanError::Length { expected: damaged[2], found: words.len() as u32 },
+                3 => PlanError::Checksum { expected: damaged[3], found: words[3] },
+                _ => PlanError::Checksum { expected: words[3], found: crc32(&damaged, 4) },
+            };
+            assert_eq!(cause(&damaged), expected, "word {at}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_file_is_found() {
+    let words = plan_words(&mut Generator::new(3));
+    assert_eq!(cause(&[]), PlanError::NotAPlan);
+    assert_eq!(cause(&words[..7]), PlanError::NotAPlan);
+    let (expected, found) = (words.len() as u32, words.len() as u32 - 1);
+    assert_eq!(cause(&words[..words.len() - 1]), PlanError::Length { expected, found });
+}
+
+/// Sets word `at` and makes the checksum right again.
+fn forged(words: &[u32], at: usize, value: u32) -> Vec<u32> {
+    let mut words = words.to_vec();
+    words[at] = value;
+    words[3] = crc32(&words, 4);
+    words
+}
+
+#[test]
+fn a_forged_header_is_found() {
+    let words = plan_words(&mut Generator::new(3));
+    assert_eq!(cause(&forged(&words, 4, 0)), PlanError::OperatorCount { found: 0 });
+    let found = MAX_OPERATORS as u32 + 1;
+    assert_eq!(cause(&forged(&words, 4, found)), PlanError::OperatorCount { found });
+    assert_eq!(cause(&forged(&words, 5, 0)), PlanError::OutsideArena(0));
+    assert_eq!(cause(&forged(&words, 6, u32::MAX)), PlanError::OutsideFile(0));
+}
+
+/// Forges every word in turn with values near the old one and at the ends of every field. Whatever passes the check
+/// runs without a panic, because the test would end with one.
+#[test]
+fn a_forged_plan_is_refused_or_runs() {
+    let mut generator = Generator::new(4);
+    let (mut refused, mut ran) = (0, 0);
+    for _ in 0..40 {
+        let words = plan_words(&mut generator);
+        for at in 4..words.len() {
+            let random = generator.range(0, u32::MAX as usize) as u32;
+            for value in [words[at] ^ 1, words[at].wrapping_add(0x100), words[at] ^ 0x1_0000, 0, u32::MAX, random] {
+                let forged = forged(&words, at, value);
+                match Plan::parse(&forged) {
+                    Ok(plan) if plan.arena_words() < 1 << 20 => {
+                        run(plan, &mut generator);
+                        ran += 1;
+                    }
+                    _ => refused += 1,
+                }
+            }
+        }
+    }
+    assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran: the test has lost its object");
+}
+
+fn run(plan: Plan, generator: &mut Generator) {
+    let image = generator.values(plan.input().len());
+    let mut arena = vec![0; plan.arena_words()];
+    let mut engine = Engine::new(plan, &mut arena).expect("the arena is as long as the plan says");
+    assert_eq!(engine.infer(&image).expect("an image of the right size").len(), plan.output().len());
+}

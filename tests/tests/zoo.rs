@@ -1,0 +1,67 @@
+//! What ships is what the commands make: each file of the zoo follows, byte by byte, from the one before.
+
+use export::quantize::qdq;
+use export::validate::images::nchw;
+use export::{onnx, plan, validate};
+use tests::tolerance::{INT8_LOSS, MNIST_CNN_ACCURACY, TRACT_ENGINE_AGREEMENT};
+use tests::zoo::{mnist_test_images, read};
+
+#[test]
+fn a_plan_follows_from_its_int8_file() {
+    for name in models::zoo::NAMES {
+        let graph = onnx::from_bytes(&read(name, "int8.onnx")).unwrap();
+        let words = plan::plan(&qdq::from_graph(&graph).unwrap()).unwrap();
+        assert!(plan::to_bytes(&words) == read(name, "net.plan"), "{name}: run `export plan models/{name}/int8.onnx`");
+    }
+}
+
+#[test]
+fn onnx_files_are_written_as_they_are_read() {
+    for name in models::zoo::NAMES {
+        for file in ["float.onnx", "int8.onnx"] {
+            let bytes = read(name, file);
+            assert!(onnx::to_bytes(&onnx::from_bytes(&bytes).unwrap()) == bytes, "{name}/{file}");
+        }
+    }
+}
+
+/// The engine reads what it was not trained on: the generator's digits.
+#[test]
+fn a_network_trained_on_mnist_reads_the_generated_digits() {
+    let digits = data::digits::generate(123, 1000);
+    let engine = validate::open(&read("mnist-cnn", "net.plan")).unwrap();
+    let answers = validate::answers(&*engine, &digits, &|_| ()).unwrap();
+    let accuracy = validate::compare(&answers, None, &digits.labels).accuracy;
+    assert!(accuracy >= 97.0, "{accuracy} % of 1,000");
+}
+
+/// The road's promise on real digits. Two minutes on two cores: the one slow test on the host.
+#[test]
+fn the_ten_thousand_through_every_stage() {
+    let Some(mnist) = mnist_test_images() else { return };
+    assert_eq!(mnist.len(), 10_000);
+    let stages = ["float.onnx", "int8.onnx", "net.plan"].map(|file| validate::open(&read("mnist-cnn", file)).unwrap());
+    let [float, int8, engine] = stages.map(|stage| validate::answers(&*stage, &mnist, &|_| ()).unwrap());
+    let accuracy = |answers| validate::compare(answers, None, &mnist.labels).accuracy;
+    assert!(accuracy(&float) >= MNIST_CNN_ACCURACY, "{} % in float", accuracy(&float));
+    for answers in [&int8, &engine] {
+        let loss = accuracy(&float) - accuracy(answers);
+        assert!(loss <= INT8_LOSS, "{} loses {loss} points", answers.stage);
+    }
+    let against = validate::compare(&engine, Some(&int8), &mnist.labels).against.unwrap();
+    assert!(against.agreement >= TRACT_ENGINE_AGREEMENT, "{against:?}");
+}
+
+/// The first pixel of an image reaches the engine as the integer that it is: no rounding at the door.
+#[test]
+fn pixels_enter_exactly() {
+    let plan_words = plan::words(&read("mnist-cnn", "net.plan"));
+    let input = infer_nostd::Plan::parse(&plan_words).unwrap().input();
+    let digits = data::digits::generate(5, 1);
+    let steps = nchw(&digits, 0..1)
+        .iter()
+        .map(|&x| infer_nostd::fixed::quantize(x, input.scale, input.zero_point))
+        .collect::<Vec<_>>();
+    let expected: Vec<i8> = digits.image(0).iter().map(|&pixel| (pixel ^ 0x80) as i8).collect();
+    assert_eq!(steps, expected);
+}
