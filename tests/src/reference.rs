@@ -71,16 +71,15 @@ fn evaluate(graph: &QuantGraph, node: &QuantNode, inputs: &[&Map]) -> Vec<i64> {
         QuantOp::Add { clamp } => {
             let second = &graph.tensors[*node.inputs.get(1).unwrap_or(&node.inputs[0])];
             let other = *inputs.get(1).unwrap_or(&map);
-            let largest = x.scale.max(second.scale) as f64;
-            let weight = |t: &QuantTensor| (t.scale as f64 / largest * 16384.0).round() as i64;
-            let rule = Rule::new(&[largest / (y.scale as f64 * 16384.0)], y, *clamp);
-            let term = |t: &QuantTensor, v: i64| weight(t) * (v - t.zero_point as i64);
-            map.values.iter().zip(&other.values).map(|(&a, &b)| rule.apply(0, term(x, a) + term(second, b))).collect()
+            let sum = Sum::new(x.scale as f64, second.scale as f64, y);
+            let term = |w: i64, t: &QuantTensor, v: i64| w * (v - t.zero_point as i64);
+            let acc = |a: i64, b: i64| term(sum.weights[0], x, a) + term(sum.weights[1], second, b);
+            map.values.iter().zip(&other.values).map(|(&a, &b)| sum.round(acc(a, b), y, *clamp)).collect()
         }
         QuantOp::Reshape => map.values.clone(),
         QuantOp::Requantize { clamp } => {
-            let rule = Rule::new(&[x.scale as f64 / (y.scale as f64 * 16384.0)], y, *clamp);
-            map.values.iter().map(|&v| rule.apply(0, 16384 * (v - x.zero_point as i64))).collect()
+            let sum = Sum::new(x.scale as f64, 0.0, y);
+            map.values.iter().map(|&v| sum.round(sum.weights[0] * (v - x.zero_point as i64), y, *clamp)).collect()
         }
     }
 }
@@ -144,6 +143,29 @@ fn taps(map: &Map, window: &Window, oy: usize, ox: usize) -> impl Iterator<Item 
 
 fn ratios(x: &QuantTensor, weights: &Weights, y: &QuantTensor) -> Vec<f64> {
     weights.scales.iter().map(|&w| x.scale as f64 * w as f64 / y.scale as f64).collect()
+}
+
+/// Weights of a sum in steps of 2^−t, t the largest for which 256 times their sum is below 2^31.
+struct Sum {
+    weights: [i64; 2],
+    t: u32,
+}
+
+impl Sum {
+    fn new(scale_a: f64, scale_b: f64, y: &QuantTensor) -> Self {
+        let weight = |scale: f64, t: u32| (scale / y.scale as f64 * 2f64.powi(t as i32)).round() as i64;
+        let mut t = 30;
+        while 256 * (weight(scale_a, t) + weight(scale_b, t)) >= 1 << 31 {
+            t -= 1;
+        }
+        Self { weights: [weight(scale_a, t), weight(scale_b, t)], t }
+    }
+
+    /// ⌊acc / 2^t + ½⌋, at the output's zero point.
+    fn round(&self, acc: i64, y: &QuantTensor, clamp: Clamp) -> i64 {
+        let steps = (2 * acc + (1 << self.t)).div_euclid(2 << self.t);
+        (y.zero_point as i64 + steps).clamp(clamp.min.into(), clamp.max.into())
+    }
 }
 
 /// y = clamp(zp + ⌊(acc·2^k·m + 2^31) / 2^32⌋), m = ⌊ratio·2^(32−k) + ½⌋, k the smallest with every m below 2^31.

@@ -14,8 +14,8 @@ pub struct Table {
     pub shift_bits: u8,
 }
 
-/// 2^14: the weight of the coarser input of a sum. Two products of a 15-bit weight and an 8-bit value stay below 2^23.
-const SUM_WEIGHT: f64 = 16_384.0;
+/// Most fraction bits of a sum's weights.
+const MAX_SUM_BITS: u32 = 30;
 
 /// \[O\]\[C\]\[KH\]\[KW\] → \[O\]\[KH\]\[KW\]\[C\].
 pub fn conv2d(weights: &Weights) -> Vec<i8> {
@@ -67,23 +67,30 @@ pub fn mean_table(node: &str, x: &Place, y: &Place, counts: RangeInclusive<usize
     Ok(Table { words: ratios.iter().map(|&r| multiplier(r, shift_bits)).collect(), shift_bits })
 }
 
-/// Bias, multiplier and the two weights of a sum.
+/// Bias, multiplier and the two weights of a sum. The weights take the ratios of scales as finely as 32 bits allow, so
+/// that the multiplier is a power of two.
 pub fn sum_table(node: &str, a: &Place, b: &Place, y: &Place) -> Result<Table, PlanError> {
-    let largest = a.scale.max(b.scale) as f64;
-    let weight = |x: &Place| (x.scale as f64 / largest * SUM_WEIGHT).round() as i32;
-    let [weight_a, weight_b] = [weight(a), weight(b)];
-    let bias = -(weight_a * a.zero_point as i32 + weight_b * b.zero_point as i32);
-    let ratio = largest / (y.scale as f64 * SUM_WEIGHT);
-    let shift_bits = shift(node, &[ratio])?;
-    prove(node, 0, bias.unsigned_abs() as i64 + 128 * (weight_a + weight_b) as i64, shift_bits)?;
-    Ok(Table { words: vec![bias as u32, multiplier(ratio, shift_bits), weight_a as u32, weight_b as u32], shift_bits })
+    weighted(node, [a.scale, b.scale].map(|s| s as f64 / y.scale as f64), [a, b].map(|x| x.zero_point as i64))
 }
 
 /// Bias, multiplier and weight of a change of scale.
 pub fn requantize_table(node: &str, x: &Place, y: &Place) -> Result<Table, PlanError> {
-    let mut table = sum_table(node, x, &Place { scale: 0.0, zero_point: 0, ..x.clone() }, y)?;
+    let mut table = weighted(node, [x.scale as f64 / y.scale as f64, 0.0], [x.zero_point as i64, 0])?;
     table.words.truncate(3);
     Ok(table)
+}
+
+/// Σ ratio·(q − zero) as weights in steps of 2^−bits: bias, 2^(32−bits), the weights.
+fn weighted(node: &str, ratios: [f64; 2], zeros: [i64; 2]) -> Result<Table, PlanError> {
+    let weights = |bits: u32| ratios.map(|ratio| (ratio * (1u64 << bits) as f64).round() as i64);
+    // Bias and products are at most 128·Σw each.
+    let fits = |bits: &u32| 256 * weights(*bits).iter().sum::<i64>() < 1 << 31;
+    let error = || PlanError::ScaleRatio { node: node.into(), ratio: ratios[0].max(ratios[1]) };
+    let bits = (2..=MAX_SUM_BITS).rev().find(fits).ok_or_else(error)?;
+    let weights = weights(bits);
+    let bias = -(weights[0] * zeros[0] + weights[1] * zeros[1]);
+    let words = [bias, 1 << (32 - bits), weights[0], weights[1]];
+    Ok(Table { words: words.map(|word| word as i32 as u32).to_vec(), shift_bits: 0 })
 }
 
 /// The smallest shift that serves every channel.

@@ -1,6 +1,7 @@
-//! Sums of two tensors of one shape, and a change of scale of one: a 1×1 product with 15-bit weights.
+//! Sums of two tensors of one shape, and a change of scale of one.
 //!
-//! The scales s_a, s_b enter as weights w = round(s / max(s_a, s_b) · 2^14); what remains is one multiplier.
+//! The scales enter as weights w = round(s / s_out · 2^t), t as large as 32 bits allow; the multiplier is 2^(32−t), so the
+//! rounding is an addition and a shift.
 //! Table of a sum: bias, multiplier, w_a, w_b. Table of a change of scale: bias, multiplier, w.
 
 use super::Step;
