@@ -27,7 +27,6 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        #[source]
         cause: std::io::Error,
     },
     /// It begins as gzip does, and does not go on so.
@@ -36,7 +35,6 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What the decompressor said.
-        #[source]
         cause: std::io::Error,
     },
     /// More bytes than an IDX file is allowed here.

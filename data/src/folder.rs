@@ -67,7 +67,8 @@ fn image_sizes(path: &Path, idx: &Idx) -> Result<[usize; 3], DataError> {
 }
 
 fn hash_entry(path: &Path, idx: &Idx) -> (String, String) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // What is hashed is the raw IDX, so that is what is named.
+    let name = path.file_name().unwrap_or_default().to_string_lossy().trim_end_matches(".gz").to_owned();
     (name, mnist::sha256_hex(idx.raw()))
 }
 

@@ -13,6 +13,7 @@ mod run;
 mod validate;
 
 use clap::{Parser, Subcommand};
+use export::files::WriteError;
 
 /// From a trained network to a plan for a microcontroller, verified at every step
 #[derive(Debug, Parser)]
@@ -37,6 +38,11 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CheckFailed(pub String);
+
+/// Whether an error is a [`CheckFailed`], also one that kept a file from being written.
+pub fn is_failed_check(error: &anyhow::Error) -> bool {
+    error.is::<CheckFailed>() || matches!(error.downcast_ref(), Some(WriteError::<CheckFailed>::Check(_)))
+}
 
 impl Cli {
     /// Runs the command; false where a check failed and has been reported.

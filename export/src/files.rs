@@ -16,6 +16,12 @@ pub enum WriteError<E: std::error::Error + 'static> {
         /// The system's words.
         cause: std::io::Error,
     },
+    /// Something is there that is no file.
+    #[error("{}: expected a file or nothing to write to, found a folder, a device or a pipe; name a file", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// The check of the written bytes failed.
     #[error(transparent)]
     Check(E),
@@ -32,6 +38,12 @@ pub fn write_atomically<E: std::error::Error + 'static>(
     check: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), WriteError<E>> {
     let system = |cause| WriteError::System { path: path.into(), cause };
+    // A link keeps pointing where it does; a device or a pipe is not replaced by a file.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+        return Err(WriteError::NoFile { path: path.into() });
+    }
+    let path = target.as_path();
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(system)?;
     let mut file = builder().tempfile_in(folder).map_err(system)?;

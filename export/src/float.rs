@@ -6,6 +6,7 @@ use burn::tensor::Tensor as BurnTensor;
 use crate::capture::{self, CaptureError};
 use crate::graph::{Graph, passes};
 use crate::onnx;
+use crate::validate::class;
 use crate::validate::tract::{RunError, Runner};
 
 /// Largest absolute difference between burn's logits and tract's. Both add the same f32 products in another order, and
@@ -125,8 +126,4 @@ pub fn agreement(model: &[u8], images: &[f32], expected: &[f32]) -> Result<Agree
     let differences = expected.iter().zip(&found).map(difference).map(|d| if d.is_nan() { f32::INFINITY } else { d });
     let largest = if expected.len() == found.len() { differences.fold(0.0, f32::max) } else { f32::INFINITY };
     Ok(Agreement { images: count, largest_difference: largest, same_class: same })
-}
-
-fn class(logits: &[f32]) -> usize {
-    (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
 }

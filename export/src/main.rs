@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(CHECK_FAILED),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<cli::CheckFailed>() { CHECK_FAILED } else { BAD_INPUT })
+            ExitCode::from(if cli::is_failed_check(&error) { CHECK_FAILED } else { BAD_INPUT })
         }
     }
 }

@@ -6,6 +6,7 @@ use export::onnx::proto::ModelProto;
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
 use export::{onnx, plan};
 use prost::Message;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -39,6 +40,7 @@ impl Folder {
     #[track_caller]
     fn refuses(self, line: &str, says: &[&str]) {
         let folder = self.with("out", BEFORE);
+        let before = folder.names();
         let output = folder.export(line);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{line}: {error}");
@@ -48,9 +50,13 @@ impl Folder {
             assert!(paragraph.contains(part), "{line}: `{part}` is not in: {paragraph}");
         }
         assert_eq!(std::fs::read(folder.path("out")).unwrap(), BEFORE, "{line} has written");
-        let names = || std::fs::read_dir(folder.0.path()).unwrap().map(|e| e.unwrap().file_name());
-        let left: Vec<_> = names().filter(|name| name.to_string_lossy().starts_with(".tmp")).collect();
-        assert!(left.is_empty(), "{line} has left {left:?}");
+        assert_eq!(folder.names(), before, "{line} has left or taken a file");
+    }
+
+    fn names(&self) -> Vec<OsString> {
+        let mut names: Vec<_> = std::fs::read_dir(self.0.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
     }
 }
 
@@ -124,7 +130,7 @@ fn a_file_that_is_not_onnx() {
 fn a_cut_onnx_file() {
     let bytes = onnx::to_bytes(&float(None));
     let cut = &bytes[..bytes.len() - 20];
-    Folder::new().with("a.onnx", cut).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx"]);
+    Folder::new().with("a.onnx", cut).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "ONNX"]);
 }
 
 #[test]
@@ -169,9 +175,15 @@ fn a_plan_with_a_flipped_byte() {
 
 #[test]
 fn an_image_of_the_wrong_size() {
-    let image = [b"P5 3 2 255\n".as_slice(), &[0; 6]].concat();
-    let folder = Folder::new().with("net.plan", &net_plan()).with("small.pgm", &image);
-    folder.refuses("run net.plan --input small.pgm -o out", &["small.pgm", "784", "6"]);
+    // As many values as one image, as three and as two: only the shape tells.
+    for (kind, width, height, found) in
+        [("P5", 3, 2, "1×2×3"), ("P5", 98, 8, "1×8×98"), ("P6", 28, 28, "3×28×28"), ("P5", 28, 56, "1×56×28")]
+    {
+        let values = width * height * if kind == "P6" { 3 } else { 1 };
+        let image = [format!("{kind} {width} {height} 255\n").as_bytes(), &vec![0; values]].concat();
+        let folder = Folder::new().with("net.plan", &net_plan()).with("picture", &image);
+        folder.refuses("run net.plan --input picture -o out", &["picture", "expected images of 1×28×28", found]);
+    }
 }
 
 #[test]
@@ -185,7 +197,7 @@ fn images_of_another_size_than_the_network_takes() {
     let put = |name: &str, bytes: Vec<u8>| std::fs::write(folder.path("small").join(name), bytes).unwrap();
     put("t10k-images-idx3-ubyte", idx(3, &[2, 2, 2], &[0; 8]));
     put("t10k-labels-idx1-ubyte", idx(1, &[2], &[0, 1]));
-    folder.refuses("validate net.plan --data small", &["net.plan", "784", "4"]);
+    folder.refuses("validate net.plan --data small", &["net.plan", "1×28×28", "1×2×2"]);
 }
 
 #[test]
@@ -209,6 +221,12 @@ fn a_checkpoint_that_is_not_there_or_is_another_networks() {
     let folder = Folder::new().with("text.bpk", b"not a checkpoint");
     folder.refuses("onnx --checkpoint text.bpk -o out", &["text.bpk", "checkpoint"]);
     Folder::new().refuses("onnx --model resnet -o out", &["resnet", "mnist-cnn, mnist-dsres"]);
+}
+
+#[test]
+fn a_place_to_run_without_a_plan_to_run() {
+    let folder = Folder::new().with("float.onnx", &onnx::to_bytes(&float(None)));
+    folder.refuses("validate float.onnx --data digits --limit 1 --on qemu:microbit", &["--on", "export plan"]);
 }
 
 #[test]

@@ -22,9 +22,14 @@ struct Sample {
 
 /// Rust source: an array expression of `Sample`s, at least one, and as many as fit in the flash beside the plan.
 pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<String, String> {
+    if !plan_bytes.len().is_multiple_of(4) {
+        return Err("the plan is not whole words: the file is cut or padded".into());
+    }
     let words: Vec<u32> = plan_bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
     let plan = Plan::parse(&words).map_err(|e| e.to_string())?;
-    fits(4 * plan.arena_words() + STACK_BYTES, board)?;
+    // On the stack as well: a row of the image as bytes and as int8, two answers, the engine's table of progress.
+    let frame = 2 * plan.input().row_len() + 2 * plan.output().len() + 4 * plan.tensor_count();
+    fits(4 * plan.arena_words() + STACK_BYTES + frame, board)?;
     let mut arena = vec![0; plan.arena_words()];
     let mut engine = Engine::new(plan, &mut arena).map_err(|e| e.to_string())?;
     let input = plan.input();

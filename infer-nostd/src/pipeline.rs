@@ -120,7 +120,8 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
         ring::interior(&input, arch::as_i8_mut(&mut self.arena[ring_range(&input)]), at).copy_from_slice(row);
         self.progress[0].rows += 1;
         self.settle(input.last_reader);
-        Ok(if schedule::is_complete(&self.plan, &self.progress) { Some(self.output()) } else { None })
+        // The output may be complete before the last row, where strides leave rows at the end unread.
+        Ok(if schedule::input_open(&self.plan, &self.progress) { None } else { Some(self.output()) })
     }
 
     /// Takes a whole image, H·W·C values, channels last, and gives the output, channels last.
@@ -161,6 +162,7 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
         }
         let (input, output) = (self.plan.tensor(operator.inputs[0] as usize), self.plan.tensor(id + 1));
         let step = Step {
+            id,
             operator,
             input,
             output,
@@ -168,46 +170,51 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
             table: self.plan.table(id),
             number: self.progress[id + 1].steps as usize,
         };
-        let first = schedule::span(&operator, &input, step.number).first;
-        let out_row = self.progress[id + 1].rows as usize;
         match operator.kind {
-            Kind::Dense | Kind::GlobalAveragePool => {
-                let state = operator.state as usize;
-                let state = state..state + operator.state_words(&output);
-                let [read, accs, write] = disjoint(self.arena, [ring_range(&input), state, ring_range(&output)]);
-                let row = Rows::new(&input, arch::as_i8(read), first).row(0);
-                let row = &row[input.left_len()..][..input.row_len()];
-                let out = ring::interior(&output, arch::as_i8_mut(write), out_row);
-                match operator.kind {
-                    Kind::Dense => ops::dense::take(&step, row, arch::as_i32_mut(accs), out),
-                    _ => ops::global_average_pool::take(&step, row, arch::as_i32_mut(accs), out),
-                }
-            }
-            Kind::Add if operator.input_count() == 2 => {
-                let second = self.plan.tensor(operator.inputs[1] as usize);
-                let first_b = schedule::span(&operator, &second, step.number).first;
-                let [a, b, write] =
-                    disjoint(self.arena, [ring_range(&input), ring_range(&second), ring_range(&output)]);
-                let out = ring::interior(&output, arch::as_i8_mut(write), out_row);
-                ops::add::sum_row(&step, map_row(&input, a, first), map_row(&second, b, first_b), out);
-            }
-            kind => {
-                let [read, write] = disjoint(self.arena, [ring_range(&input), ring_range(&output)]);
-                let rows = Rows::new(&input, arch::as_i8(read), first);
-                let out = ring::interior(&output, arch::as_i8_mut(write), out_row);
-                match kind {
-                    Kind::Conv2d => ops::conv2d::row(&step, rows, out),
-                    Kind::Depthwise => ops::depthwise::row(&step, rows, out),
-                    Kind::MaxPool => ops::max_pool::row(&step, rows, out),
-                    Kind::AveragePool => ops::average_pool::row(&step, rows, out),
-                    Kind::Add => {
-                        let row = map_row(&input, read, first);
-                        ops::add::sum_row(&step, row, row, out)
-                    }
-                    _ => ops::add::requantize_row(&step, map_row(&input, read, first), out),
-                }
-            }
+            Kind::Conv2d => self.window_step(&step, ops::conv2d::row),
+            Kind::Depthwise => self.window_step(&step, ops::depthwise::row),
+            Kind::MaxPool => self.window_step(&step, ops::max_pool::row),
+            Kind::AveragePool => self.window_step(&step, ops::average_pool::row),
+            Kind::Dense => self.accumulating_step(&step, ops::dense::take),
+            Kind::GlobalAveragePool => self.accumulating_step(&step, ops::global_average_pool::take),
+            Kind::Add => self.sum_step(&step),
+            Kind::Requantize => self.window_step(&step, ops::add::requantize_row),
         }
+    }
+
+    /// A step that reads rows and gives one.
+    fn window_step(&mut self, step: &Step, row: impl Fn(&Step, Rows, &mut [i8])) {
+        let at = self.progress[step.id + 1].rows as usize;
+        let [read, write] = disjoint(self.arena, [ring_range(&step.input), ring_range(&step.output)]);
+        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
+        row(step, rows(step, &step.input, read), out);
+    }
+
+    /// A step that takes a row into accumulators.
+    fn accumulating_step(&mut self, step: &Step, take: impl Fn(&Step, &[i8], &mut [i32], &mut [i8])) {
+        let at = self.progress[step.id + 1].rows as usize;
+        let state = step.operator.state as usize;
+        let state = state..state + step.operator.state_words(&step.output);
+        let [read, accs, write] = disjoint(self.arena, [ring_range(&step.input), state, ring_range(&step.output)]);
+        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
+        take(step, rows(step, &step.input, read).map_row(&step.input), arch::as_i32_mut(accs), out);
+    }
+
+    /// A step that reads a row of each of two tensors, which may be the same.
+    fn sum_step(&mut self, step: &Step) {
+        let at = self.progress[step.id + 1].rows as usize;
+        let second = self.plan.tensor(step.operator.inputs[1] as usize);
+        if step.operator.input_count() == 1 {
+            return self.window_step(step, |step, rows, out| {
+                let row = rows.map_row(&step.input);
+                ops::add::sum_row(step, row, row, out);
+            });
+        }
+        let ranges = [ring_range(&step.input), ring_range(&second), ring_range(&step.output)];
+        let [a, b, write] = disjoint(self.arena, ranges);
+        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
+        let (a, b) = (rows(step, &step.input, a), rows(step, &second, b));
+        ops::add::sum_row(step, a.map_row(&step.input), b.map_row(&second), out);
     }
 
     /// Makes the padding below the map of tensor `source`, as far as operator `id` is about to read it.
@@ -222,9 +229,10 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
     }
 }
 
-/// The map's row `row` (padding counted) without the padding left and right of it.
-fn map_row<'a>(tensor: &Tensor, ring: &'a [u32], row: usize) -> &'a [i8] {
-    &Rows::new(tensor, arch::as_i8(ring), row).row(0)[tensor.left_len()..][..tensor.row_len()]
+/// The rows of `tensor` that the step reads.
+fn rows<'a>(step: &Step, tensor: &Tensor, ring: &'a [u32]) -> Rows<'a> {
+    let first = schedule::span(&step.operator, tensor, step.number).first;
+    Rows::new(tensor, arch::as_i8(ring), first)
 }
 
 fn ring_range(tensor: &Tensor) -> Range<usize> {

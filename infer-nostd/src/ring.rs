@@ -28,6 +28,13 @@ impl<'a> Rows<'a> {
     }
 }
 
+impl<'a> Rows<'a> {
+    /// The first row without the padding left and right of it.
+    pub fn map_row(&self, tensor: &Tensor) -> &'a [i8] {
+        &self.row(0)[tensor.left_len()..][..tensor.row_len()]
+    }
+}
+
 /// The place in the ring of `tensor`'s row `row` (padding counted), without the padding left and right of it.
 pub fn interior<'a>(tensor: &Tensor, ring: &'a mut [i8], row: usize) -> &'a mut [i8] {
     let at = (row % tensor.slots as usize) * tensor.slot_len() + tensor.left_len();

@@ -161,7 +161,12 @@ impl Generator {
     fn conv(&mut self, graph: &mut QuantGraph, groups: usize) {
         let [channels, height, width] = graph.tensors[graph.output].shape;
         let window = self.window(height, width);
-        let outputs = if groups == channels { channels } else { groups * self.range(1, 10 / groups.min(10)).max(1) };
+        // A group of one channel may give one output, which is depthwise, or more.
+        let outputs = if groups == channels && self.range(0, 3) > 0 {
+            channels
+        } else {
+            groups * self.range(1, 10 / groups.min(10)).max(1)
+        };
         let shape = [outputs, channels / groups, window.kernel[0], window.kernel[1]];
         let (weights, clamp) = (self.weights(shape), self.clamp());
         let taps = shape[1..].iter().product();

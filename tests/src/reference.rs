@@ -145,7 +145,7 @@ fn ratios(x: &QuantTensor, weights: &Weights, y: &QuantTensor) -> Vec<f64> {
     weights.scales.iter().map(|&w| x.scale as f64 * w as f64 / y.scale as f64).collect()
 }
 
-/// Weights of a sum in steps of 2^−t, t the largest for which 256 times their sum is below 2^31.
+/// Weights of a sum in steps of 2^−t, t the largest for which 256 times their sum, rounding counted, is below 2^31.
 struct Sum {
     weights: [i64; 2],
     t: u32,
@@ -155,7 +155,7 @@ impl Sum {
     fn new(scale_a: f64, scale_b: f64, y: &QuantTensor) -> Self {
         let weight = |scale: f64, t: u32| (scale / y.scale as f64 * 2f64.powi(t as i32)).round() as i64;
         let mut t = 30;
-        while 256 * (weight(scale_a, t) + weight(scale_b, t)) >= 1 << 31 {
+        while 256.0 * ((scale_a + scale_b) / y.scale as f64 * 2f64.powi(t as i32) + 1.0) >= 2f64.powi(31) {
             t -= 1;
         }
         Self { weights: [weight(scale_a, t), weight(scale_b, t)], t }

@@ -31,6 +31,24 @@ fn rows_one_at_a_time_give_what_a_whole_image_gives() {
     }
 }
 
+/// Strides may leave rows at the end unread: the answer still waits for them, so that rows and images stay in step.
+#[test]
+fn the_answer_comes_with_the_last_row_and_only_once() {
+    let mut generator = Generator::new(11);
+    for _ in 0..200 {
+        let words = export::plan::plan(&generator.network(5)).expect("generated networks fit the engine");
+        let plan = Plan::parse(&words).unwrap();
+        let mut arena = vec![0; plan.arena_words()];
+        let mut engine = Engine::new(plan, &mut arena).unwrap();
+        for _ in 0..2 {
+            let image = generator.values(plan.input().len());
+            let answers = image.chunks_exact(plan.input().row_len()).map(|row| engine.push_row(row).unwrap().is_some());
+            let answers: Vec<bool> = answers.collect();
+            assert_eq!(answers.iter().position(|&answered| answered), Some(plan.input().height - 1));
+        }
+    }
+}
+
 #[test]
 fn an_abandoned_image_leaves_no_trace() {
     let mut generator = Generator::new(6);

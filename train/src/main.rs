@@ -23,9 +23,9 @@ use train::{Outcome, Settings, TrainError, device, fit, resume};
 #[command(
     version,
     after_help = "Examples:\n  \
-        train                                          mnist-cnn on MNIST, 19 epochs\n  \
-        train --data digits --epochs 3 --out /tmp/run  a quick one, with no download\n  \
-        train --out /tmp/run --resume                  go on where a run was interrupted"
+        train                                            mnist-cnn on MNIST, 19 epochs\n  \
+        train --data digits --epochs 3 --out runs/quick  a quick one, with no download\n  \
+        train --out runs/quick --resume                  go on where a run was interrupted"
 )]
 struct Arguments {
     /// The network: mnist-cnn or mnist-dsres
@@ -166,7 +166,7 @@ impl Arguments {
     fn command(&self) -> String {
         let limit = self.limit.map(|n| format!(" --limit {n}"));
         format!(
-            "train --model {} --data {} --epochs {} --seed {} --device {} --batch {}{}",
+            "cargo run --release --bin train -- --model {} --data {} --epochs {} --seed {} --device {} --batch {}{}",
             self.model,
             self.data,
             self.epochs,

@@ -15,8 +15,9 @@ pub struct Firmware {
     pub board: &'static Board,
     /// Bytes of flash it takes: code, constants, the plan and the sample images.
     pub flash_bytes: usize,
+    elf: PathBuf,
     /// Holds the ELF, so that the next build does not replace it.
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 /// cargo puts every plan's firmware in one place: one build at a time, until its ELF is copied.
@@ -34,25 +35,26 @@ impl Firmware {
         }
         let plan = fs::canonicalize(plan).map_err(BoardError::io(plan.display().to_string()))?;
         ensure_target(&root, board.target)?;
-        let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
+        let dir = TempDir::new().and_then(|dir| Ok((dir.path().canonicalize()?, dir)));
+        let (path, dir) = dir.map_err(BoardError::io("a temporary folder"))?;
         let _alone = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let built = cargo_build(&root, board, &plan)?;
-        let elf = dir.path().join("firmware");
+        let elf = path.join("firmware");
         fs::copy(&built, &elf).map_err(BoardError::io(built.display().to_string()))?;
         let bytes = fs::read(&elf).map_err(BoardError::io(elf.display().to_string()))?;
-        Ok(Self { board, flash_bytes: flash_bytes(&bytes, board)?, dir })
+        Ok(Self { board, flash_bytes: flash_bytes(&bytes, board)?, elf, _dir: dir })
     }
 
     /// The ELF's path, as long as this lives.
-    pub fn elf(&self) -> PathBuf {
-        self.dir.path().join("firmware")
+    pub fn elf(&self) -> &Path {
+        &self.elf
     }
 }
 
 fn cargo_build(root: &Path, board: &'static Board, plan: &Path) -> Result<PathBuf, BoardError> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let feature = format!("board-{}", board.name);
-    let args = ["build", "--package", "firmware", "--profile", "firmware", "--target", board.target];
+    let args = ["build", "--locked", "--package", "firmware", "--profile", "firmware", "--target", board.target];
     let mut command = Command::new(cargo);
     command.current_dir(root).env("PLAN", plan).args(args).args(["--features", &feature]);
     // Flags meant for the host's build (coverage, sanitizers) are none of the chip's.
@@ -88,11 +90,11 @@ fn ensure_target(root: &Path, target: &'static str) -> Result<(), BoardError> {
     if added.is_ok_and(|output| output.status.success()) { Ok(()) } else { Err(BoardError::NoTarget { target }) }
 }
 
-/// What the loader writes to flash: the segments whose load address lies there.
+/// What the loader writes to flash: all that the file has of every segment.
 fn flash_bytes(elf: &[u8], board: &Board) -> Result<usize, BoardError> {
     let broken = |_| BoardError::Build { board: board.name, log: "the linker's output is not an ELF".into() };
     let file = object::File::parse(elf).map_err(broken)?;
-    // `.data` is loaded from flash but addressed in RAM; its file size counts all the same.
+    // `.data` is addressed in RAM and yet loaded from flash; `.bss` has nothing in the file.
     let segments = file.segments().map(|segment| segment.file_range().1 as usize);
     Ok(segments.sum())
 }

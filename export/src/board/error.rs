@@ -75,20 +75,32 @@ pub enum BoardError {
         /// Its output.
         printed: String,
     },
+    /// It ended well and yet did not answer every image.
+    #[error(
+        "the firmware on {board} answered with {found} values, expected {expected}: the images did not reach it whole; run it again"
+    )]
+    Answers {
+        /// The board.
+        board: &'static str,
+        /// Values that the images call for.
+        expected: usize,
+        /// Values written.
+        found: usize,
+    },
     /// A file or a program.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Io {
         /// What was tried.
         what: String,
         /// Why it failed.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl BoardError {
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |source| Self::Io { what, source }
+        move |cause| Self::Io { what, cause }
     }
 }
 

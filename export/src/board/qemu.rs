@@ -2,6 +2,7 @@
 
 use super::{Board, BoardError, Firmware};
 use std::io::{self, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,17 +23,12 @@ pub struct Figures {
     pub instructions: u64,
     /// Flash taken by code, constants, the plan and the sample images.
     pub flash_bytes: usize,
+    /// All RAM: statics and stack.
+    pub ram_bytes: usize,
     /// RAM taken by statics, the engine's arena among them.
     pub static_bytes: usize,
     /// RAM taken by the stack at its deepest.
     pub stack_bytes: usize,
-}
-
-impl Figures {
-    /// All RAM.
-    pub const fn ram_bytes(&self) -> usize {
-        self.static_bytes + self.stack_bytes
-    }
 }
 
 impl Firmware {
@@ -42,10 +38,23 @@ impl Firmware {
     /// # Errors
     /// No QEMU, or no end. A status other than 0 is no error here.
     pub fn run(&self, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
+        self.run_in(Path::new("."), args, limit)
+    }
+
+    /// The same with files named relative to `folder`: the command line holds 256 bytes and no blanks.
+    pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
         let mut command = Command::new("qemu-system-arm");
-        command.args(["-machine", self.board.qemu_machine, "-nographic", "-monitor", "none", "-serial", "null"]);
+        command.current_dir(folder).args([
+            "-machine",
+            self.board.qemu_machine,
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "null",
+        ]);
         command.args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
         command.arg("-kernel").arg(self.elf());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -116,6 +125,7 @@ impl Output {
         Ok(Figures {
             instructions: figure("instructions_per_image")?,
             flash_bytes: firmware.flash_bytes,
+            ram_bytes: figure("ram_bytes")? as usize,
             static_bytes: figure("static_bytes")? as usize,
             stack_bytes: figure("stack_bytes")? as usize,
         })

@@ -40,10 +40,13 @@ impl Emulated {
         let (input, output) = (dir.path().join("in"), dir.path().join("out"));
         let bytes: Vec<u8> = images.iter().map(|&v| v as u8).collect();
         fs::write(&input, bytes).map_err(BoardError::io(input.display().to_string()))?;
-        let (input, output_arg) = (input.display().to_string(), output.display().to_string());
-        let run = self.firmware.run(&["classify", &input, &output_arg], LIMIT)?;
+        let run = self.firmware.run_in(dir.path(), &["classify", "in", "out"], LIMIT)?;
         self.note(run.figures(&self.firmware)?);
-        let answers = fs::read(&output).map_err(BoardError::io(output_arg))?;
+        let answers = fs::read(&output).map_err(BoardError::io(output.display().to_string()))?;
+        let (expected, found) = (images.len() / self.input.len() * self.output.len(), answers.len());
+        if found != expected {
+            return Err(BoardError::Answers { board: self.firmware.board.name, expected, found });
+        }
         Ok(answers.iter().map(|&v| v as i8).collect())
     }
 
@@ -53,6 +56,7 @@ impl Emulated {
         *figures = Some(Figures {
             instructions: old.instructions.max(new.instructions),
             flash_bytes: new.flash_bytes,
+            ram_bytes: old.ram_bytes.max(new.ram_bytes),
             static_bytes: old.static_bytes.max(new.static_bytes),
             stack_bytes: old.stack_bytes.max(new.stack_bytes),
         });
@@ -68,8 +72,8 @@ impl Stage for Emulated {
         Some(self.output.scale)
     }
 
-    fn image_len(&self) -> usize {
-        self.input.len()
+    fn input_shape(&self) -> [usize; 3] {
+        self.input.shape()
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {

@@ -8,7 +8,7 @@ use clap::Parser;
 use data::digits;
 use export::board::{self, BOARDS, BoardError, Emulated, Firmware};
 use export::plan;
-use export::validate::{Stage, images};
+use export::validate::{self, Stage, images};
 use std::path::{Path, PathBuf};
 
 /// Test images of the comparison: few enough for the slowest emulated core.
@@ -106,9 +106,7 @@ fn show(board: &'static board::Board, net: &Path) -> Result<()> {
     let logits = emulated.answer(&images::nchw(&digits, 0..SHOWN))?;
     println!("What the emulated {} ({}) reads:\n", board.name, board.core);
     (0..digits.height).step_by(2).for_each(|y| println!("{}", picture_line(&digits, y)));
-    let classes = logits
-        .chunks(logits.len() / SHOWN)
-        .map(|l| (0..l.len()).fold(0, |best, i| if l[i] > l[best] { i } else { best }));
+    let classes = logits.chunks(logits.len() / SHOWN).map(validate::class);
     println!("{}", classes.map(|class| format!("{class:^w$}", w = digits.width)).collect::<String>().trim_end());
     Ok(())
 }

@@ -1,17 +1,21 @@
 //! Images and the networks that take them.
 
 use anyhow::{Result, ensure};
-use data::Dataset;
 use std::path::Path;
 
-/// Whether the images are of the size that the network in `path` takes, `expected` values each.
-pub fn check_size(path: &Path, expected: usize, dataset: &Dataset) -> Result<()> {
-    let found = dataset.image_len_bytes();
+/// Whether images of one shape (channels, height, width) may enter the network in `path`, which takes another.
+///
+/// A network over vectors takes images of as many values.
+pub fn check_shape(path: &Path, takes: [usize; 3], images: &str, found: [usize; 3]) -> Result<()> {
+    let len = |shape: [usize; 3]| shape.iter().product::<usize>();
+    let is_vector = takes[1..] == [1, 1];
+    let show = |[channels, height, width]: [usize; 3]| format!("{channels}×{height}×{width}");
     ensure!(
-        expected == found,
-        "{}: takes images of {expected} values, but those of {} have {found}; choose the data that it was trained on",
+        takes == found || (is_vector && len(takes) == len(found)),
+        "{images}: expected images of {} (channels, height, width), as {} takes, found {}; give images of that size",
+        show(takes),
         path.display(),
-        dataset.name
+        show(found),
     );
     Ok(())
 }

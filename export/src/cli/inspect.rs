@@ -24,7 +24,7 @@ impl Inspect {
     pub fn run(&self) -> Result<()> {
         let bytes = files::read(&self.file)?;
         let name = || self.file.display().to_string();
-        if bytes.starts_with(&infer_nostd::plan::MAGIC.to_le_bytes()) {
+        if export::validate::is_plan(&bytes) {
             return self.plan(&bytes).with_context(name);
         }
         self.graph(&onnx::from_bytes(&bytes).with_context(name)?).with_context(name)
@@ -62,8 +62,7 @@ impl Inspect {
 
     fn plan(&self, bytes: &[u8]) -> Result<()> {
         let words = plan::words(bytes);
-        let checked = infer_nostd::Plan::parse(&words)
-            .map_err(|e| anyhow::anyhow!("the plan is refused: {e}. Make it again with `export plan`"))?;
+        let checked = infer_nostd::Plan::parse(&words).map_err(|e| anyhow::anyhow!("the plan is refused: {e}"))?;
         let layers = plan::layers(&checked);
         if self.json {
             println!("{}", serde_json::to_string_pretty(&layers)?);

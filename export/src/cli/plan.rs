@@ -38,6 +38,7 @@ impl Plan {
         let quantized = qdq::from_graph(&graph).with_context(name)?;
         let words = plan::plan(&quantized).with_context(name)?;
         let output = self.output.clone().unwrap_or_else(|| self.int8.with_file_name("net.plan"));
+        files::distinct(&self.int8, &output)?;
         files::write(&output, &plan::to_bytes(&words))?;
         let checked = infer_nostd::Plan::parse(&words).context("the plan just made")?;
         println!(

@@ -1,6 +1,6 @@
 //! `export quantize`: float ONNX → int8 QDQ ONNX.
 
-use super::{CheckFailed, files, images::check_size, progress};
+use super::{CheckFailed, files, images::check_shape, progress};
 use anyhow::{Context, Result, ensure};
 use data::{Dataset, Split};
 use export::{
@@ -37,7 +37,7 @@ pub struct Quantize {
 impl Quantize {
     /// Calibrates, quantizes, writes, and verifies what was written.
     pub fn run(&self) -> Result<()> {
-        let (float, graph) = read(&self.float)?;
+        let graph = read(&self.float)?;
         let (calibration, held_out) = self.images(&graph)?;
         let ranges = calibrate(&graph, &calibration).with_context(|| self.float.display().to_string())?;
         let quantized = quantize::quantize(&graph, &ranges).with_context(|| self.float.display().to_string())?;
@@ -45,30 +45,34 @@ impl Quantize {
 
         let output = self.output.clone().unwrap_or_else(|| self.float.with_file_name("int8.onnx"));
         let bytes = onnx::to_bytes(&qdq::to_graph(&quantized));
+        files::distinct(&self.float, &output)?;
+        compare(&onnx::to_bytes(&graph), &bytes, &held_out).with_context(|| self.float.display().to_string())?;
         write_atomically(&output, &bytes, |written| check(written, &quantized))?;
         println!("{} written, calibrated with {} images of {}", output.display(), calibration.len(), calibration.name);
-        compare(&float, &bytes, &held_out)
+        Ok(())
     }
 
     /// Calibration images from the front of the training part, and others from its end to verify with.
     fn images(&self, graph: &Graph) -> Result<(Dataset, Dataset)> {
         let training = data::open(&self.calibration, Split::Train)?;
-        let expected = shape::sample_len(&graph.inputs[0]).context("the size of the network's input is not fixed")?;
-        check_size(&self.float, expected, &training)?;
-        ensure!(self.limit > 0 && self.limit < training.len(), "--limit must be 1 to {}", training.len() - 1);
+        let dims = shape::sample_dims(&graph.inputs[0]).context("the size of the network's input is not fixed")?;
+        let takes = [0, 1, 2].map(|axis| dims.get(axis).copied().unwrap_or(1));
+        check_shape(&self.float, takes, &training.name, [training.channels, training.height, training.width])?;
+        let most = training.len() - 1;
+        ensure!((1..=most).contains(&self.limit), "--limit: expected 1 to {most} images, found {}", self.limit);
         let (calibration, rest) = training.split_at(self.limit);
         let skipped = rest.len().saturating_sub(HELD_OUT);
         Ok((calibration, rest.split_at(skipped).1))
     }
 }
 
-fn read(path: &Path) -> Result<(Vec<u8>, Graph)> {
+fn read(path: &Path) -> Result<Graph> {
     let bytes = files::read(path)?;
     let graph = onnx::from_bytes(&bytes).with_context(|| path.display().to_string())?;
     let graph = passes::normalize(&graph);
     passes::supported(&graph).with_context(|| path.display().to_string())?;
     ensure!(graph.inputs.len() == 1, "{}: expected one input, found {}", path.display(), graph.inputs.len());
-    Ok((bytes, graph))
+    Ok(graph)
 }
 
 /// The ranges of the network over these images. The input's is known beforehand: pixels are 0 to 1 in all images, of
@@ -118,7 +122,9 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
         return Ok(());
     }
     Err(CheckFailed(
-        "the int8 file reads back as another network than was written; nothing is kept. Check the disk".into(),
+        "the int8 file would read back as another network, so nothing is written: names of the float file may collide with \
+         those of the int8 one (`x` and `x.float`), or it may have no layers; rename its values"
+            .into(),
     ))
 }
 

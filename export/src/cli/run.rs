@@ -1,5 +1,6 @@
 //! `export run`: any stage's file over images from a file, floats in, floats out.
 
+use super::images::check_shape;
 use super::{emulated, files, progress};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -34,16 +35,10 @@ impl Run {
     pub fn run(&self) -> Result<()> {
         let stage = self.stage()?;
         let images = image_file::read(&self.input)?;
-        let per_image = stage.image_len();
-        anyhow::ensure!(
-            !images.is_empty() && images.len().is_multiple_of(per_image),
-            "{}: expected images of {per_image} values each, as {} takes, found {} values; give images of that size",
-            self.input.display(),
-            self.file.display(),
-            images.len(),
-        );
-        let answers = self.answers(&*stage, &images)?;
-        let count = images.len() / per_image;
+        check_shape(&self.file, stage.input_shape(), &self.input.display().to_string(), images.shape)?;
+        let count = images.values.len() / stage.image_len();
+        anyhow::ensure!(count > 0, "{}: expected at least one image, found none", self.input.display());
+        let answers = self.answers(&*stage, &images.values)?;
         match &self.output {
             Some(output) => {
                 let dims = vec![count, answers.len() / count];
@@ -82,7 +77,7 @@ impl Run {
 /// One line an image: its class, then the values.
 fn print_answers(answers: &[f32], count: usize) {
     for values in answers.chunks(answers.len() / count) {
-        let class = (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best });
+        let class = validate::class(values);
         let list: Vec<String> = values.iter().map(|v| format!("{v:.4}")).collect();
         println!("{class}  {}", list.join(" "));
     }

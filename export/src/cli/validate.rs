@@ -1,7 +1,7 @@
 //! `export validate`: every stage answers the same images, and each is held against the one before.
 
-use super::{emulated, files, images::check_size, progress};
-use anyhow::{Context, Result, ensure};
+use super::{emulated, files, images::check_shape, progress};
+use anyhow::{Context, Result, bail, ensure};
 use data::{Dataset, Split};
 use export::{
     board::On,
@@ -46,14 +46,19 @@ impl Validate {
     /// Prints the table; false where a threshold is missed.
     pub fn run(&self) -> Result<bool> {
         let stages = self.stages()?;
+        let plans = stages.iter().any(|(_, stage)| stage.name().starts_with("infer-nostd"));
+        ensure!(
+            plans || self.on.is_empty(),
+            "--on runs plans, and there is none among the files; make one with `export plan`"
+        );
         let dataset = self.dataset()?;
         for (path, stage) in &stages {
-            check_size(path, stage.image_len(), &dataset)?;
+            check_shape(path, stage.input_shape(), &dataset.name, [dataset.channels, dataset.height, dataset.width])?;
         }
         let rows = rows(&stages, &dataset)?;
         print!("{}{}", table(&rows), boards_table(&rows));
         if let Some(path) = &self.json {
-            files::write(path, serde_json::to_string_pretty(&rows)?.as_bytes())?;
+            files::write(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         }
         Ok(self.misses(&rows).iter().inspect(|miss| eprintln!("{miss}")).count() == 0)
     }
@@ -88,7 +93,12 @@ impl Validate {
         let accuracy = rows.iter().filter_map(|row| miss("accuracy", row, row.accuracy, self.min_accuracy));
         let agreement =
             rows.iter().filter_map(|row| miss("agreement", row, row.against.as_ref()?.agreement, self.min_agreement));
-        accuracy.chain(agreement).collect()
+        // The same integers on the desk and on the board: anything else is a defect, whatever was asked for.
+        let bits = rows.iter().filter_map(|row| {
+            let steps = row.board.and(row.against.as_ref()?.max_step).filter(|&steps| steps > 0)?;
+            Some(format!("{}: differs from this machine by up to {steps} steps, expected the same bits", row.stage))
+        });
+        accuracy.chain(agreement).chain(bits).collect()
     }
 }
 
@@ -108,6 +118,19 @@ fn rows(stages: &[(PathBuf, Box<dyn Stage>)], dataset: &Dataset) -> Result<Vec<R
     for (path, stage) in stages {
         let answers = validate::answers(&**stage, dataset, &|n| progress.inc(n as u64));
         let answers = answers.with_context(|| path.display().to_string())?;
+        ensure!(
+            answers.logits.iter().all(|logit| logit.is_finite()),
+            "{}: some answers are not numbers; check the weights of the network",
+            path.display()
+        );
+        let count = |answers: &Answers| answers.logits.len() / dataset.len();
+        if let Some(other) = before.as_ref().map(count).filter(|&other| other != count(&answers)) {
+            bail!(
+                "{}: gives {} values an image, the file before it {other}; compare files of one network",
+                path.display(),
+                count(&answers)
+            );
+        }
         let row = validate::compare(&answers, before.as_ref(), &dataset.labels);
         rows.push(Row { board: stage.figures(), ..row });
         before = Some(answers);
@@ -126,7 +149,7 @@ fn boards_table(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let board = row.board?;
         let bytes = |count: usize| report::grouped(count as u64);
-        let ram = [board.ram_bytes(), board.static_bytes, board.stack_bytes].map(bytes);
+        let ram = [board.ram_bytes, board.static_bytes, board.stack_bytes].map(bytes);
         let numbers = [&[report::grouped(board.instructions), bytes(board.flash_bytes)][..], &ram].concat();
         Some([vec![row.stage.clone()], numbers].concat())
     };
@@ -152,7 +175,7 @@ fn columns(difference: &Difference) -> [String; 5] {
         max_step.map_or("–".into(), |steps| steps.to_string()),
         format!("{rmse:.5}"),
         format!("{cosine:.6}"),
-        if sqnr_db.is_finite() { format!("{sqnr_db:.1} dB") } else { "equal".into() },
+        if *sqnr_db == f64::INFINITY { "equal".into() } else { format!("{sqnr_db:.1} dB") },
     ]
 }
 

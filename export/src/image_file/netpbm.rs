@@ -29,7 +29,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
             pixels.len()
         ));
     }
-    Ok(Picture { channels, pixels: pixels.to_vec() })
+    Ok(Picture { channels, width, pixels: pixels.to_vec() })
 }
 
 /// Past blanks and comments.
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn comments_and_blanks_are_skipped() {
         let picture = decode(b"P5\n# by hand\n2\t1 # size\n255\n\x01\x02").unwrap();
-        assert_eq!(picture, Picture { channels: 1, pixels: vec![1, 2] });
+        assert_eq!(picture, Picture { channels: 1, width: 2, pixels: vec![1, 2] });
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn known(form: &Form) -> Option<Op> {
         "Add" => Op::Add,
         "Flatten" => Op::Flatten { axis: a.int("axis", 1)? },
         "Reshape" if a.int("allowzero", 0)? == 0 => Op::Reshape,
-        // Before opset 13 Softmax flattened what follows `axis`; a pass resolves that where shapes are known.
+        // Before opset 13 Softmax flattened what follows `axis`: another operator, refused.
         "Softmax" if form.opset >= 13 => Op::Softmax { axis: a.int("axis", -1)? },
         "QuantizeLinear" if per_tensor_or_channel(a)? => Op::Quantize { axis: a.int("axis", 1)? },
         "DequantizeLinear" if per_tensor_or_channel(a)? => Op::Dequantize { axis: a.int("axis", 1)? },
@@ -93,6 +93,8 @@ fn read_max_pool(a: &Attributes) -> Option<Op> {
 }
 
 fn read_average_pool(a: &Attributes) -> Option<Op> {
+    // The attribute came with opset 19; files are written in 18.
+    (a.sizes("dilations", [1, 1])? == [1, 1]).then_some(())?;
     Some(Op::AveragePool { window: read_pool(a)?, count_include_pad: a.int("count_include_pad", 0)? != 0 })
 }
 
@@ -136,10 +138,6 @@ pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
         Op::AveragePool { window, count_include_pad } => {
             let mut attributes = write_window(window);
             attributes.insert("count_include_pad".into(), Attribute::Int(i64::from(*count_include_pad)));
-            // Opset 19 brought the attribute; a dense window needs none.
-            if window.dilations != [1, 1] {
-                attributes.insert("dilations".into(), ints(&window.dilations));
-            }
             attributes
         }
         Op::Gemm { transposed } => one("transB", Attribute::Int(i64::from(*transposed))),

@@ -205,7 +205,7 @@ fn drop_clip_bounds(graph: &mut Graph) {
     let mut dropped = Vec::new();
     for node in &mut graph.nodes {
         if matches!(node.op, Op::Clip { .. }) {
-            dropped.extend(node.inputs.drain(1..));
+            dropped.extend(node.inputs.drain(1.min(node.inputs.len())..));
         }
     }
     for name in dropped {

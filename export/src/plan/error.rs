@@ -37,7 +37,7 @@ pub enum PlanError {
     },
     /// The ratio of input to output scale cannot be expressed.
     #[error(
-        "node `{node}`: its output's scale is {ratio:e} of its accumulator's, expected a ratio within 2^-33 and 2^14: quantize again"
+        "node `{node}`: its output's scale is {ratio:e} of its accumulator's, expected one below 2^14 (2^20 for a sum): the output's calibrated range is far too small, calibrate with other images"
     )]
     ScaleRatio {
         /// The node.

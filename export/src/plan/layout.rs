@@ -1,5 +1,6 @@
 //! Places in RAM and in the file.
 
+use super::file::packed;
 use super::{Network, PlanError};
 use infer_nostd::Plan;
 use infer_nostd::plan::{
@@ -59,7 +60,7 @@ fn data(network: &Network, operators: &mut [Operator]) -> Vec<u32> {
     for (draft, operator) in network.drafts.iter().zip(operators) {
         operator.weights = (start + data.len()) as u32;
         let bytes: Vec<u8> = draft.weights.iter().map(|&w| w as u8).collect();
-        data.extend(super::words(&bytes));
+        data.extend(packed(&bytes));
         operator.table = (start + data.len()) as u32;
         data.extend(&draft.table);
     }
@@ -99,7 +100,7 @@ fn names(network: &Network) -> Vec<u32> {
     let head = [&network.name, &network.places[0].name];
     let names = head.into_iter().chain(network.drafts.iter().map(|d| &d.name));
     let bytes: Vec<u8> = names.flat_map(|name| name.bytes().filter(|&b| b != 0).chain([0])).collect();
-    super::words(&bytes)
+    packed(&bytes)
 }
 
 /// The kind's name as people write it.

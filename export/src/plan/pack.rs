@@ -84,7 +84,7 @@ pub fn requantize_table(node: &str, x: &Place, y: &Place) -> Result<Table, PlanE
 fn weighted(node: &str, ratios: [f64; 2], zeros: [i64; 2]) -> Result<Table, PlanError> {
     let weights = |bits: u32| ratios.map(|ratio| (ratio * (1u64 << bits) as f64).round() as i64);
     // Bias and products are at most 128·Σw each.
-    let fits = |bits: &u32| 256 * weights(*bits).iter().sum::<i64>() < 1 << 31;
+    let fits = |bits: &u32| 256.0 * (ratios[0] + ratios[1]) * (1u64 << bits) as f64 + 256.0 < (1u64 << 31) as f64;
     let error = || PlanError::ScaleRatio { node: node.into(), ratio: ratios[0].max(ratios[1]) };
     let bits = (2..=MAX_SUM_BITS).rev().find(fits).ok_or_else(error)?;
     let weights = weights(bits);

@@ -45,11 +45,13 @@ impl<'g> Constants<'g> {
     }
 
     fn with_biases(&self, shape: [usize; 4], values: Cow<'g, [f32]>) -> Result<FloatWeights<'g>, QuantizeError> {
-        let biases = match self.node.input(2) {
-            Some(_) => self.finite_f32(2, "bias")?.1,
-            None => &[],
+        let (dims, biases) = match self.node.input(2) {
+            Some(_) => self.finite_f32(2, "bias")?,
+            None => (&[][..], &[][..]),
         };
-        if !shape.contains(&0) && (biases.is_empty() || biases.len() == shape[0]) {
+        // [O] or [1, O]; another shape would be broadcast over the batch.
+        let per_output = dims.last() == Some(&shape[0]) && dims.iter().product::<usize>() == shape[0];
+        if !shape.contains(&0) && (self.node.input(2).is_none() || per_output) {
             return Ok(FloatWeights { shape, values, biases });
         }
         Err(self.error(2, "bias", &format!("of {} values, one an output channel", shape[0])))

@@ -9,6 +9,9 @@ use infer_nostd::fixed;
 /// smaller scale would only push biases (at scale x·w) out of int32 and products of scales out of f32's normal range.
 pub const SMALLEST_SCALE: f32 = 1.0 / (1u64 << 40) as f32;
 
+/// The step of a dead range, whose one value is exact in any: of a size that other scales can be related to.
+const DEAD_STEP: f64 = 1.0 / 255.0;
+
 /// The range of each value, by name.
 pub type Ranges = std::collections::BTreeMap<String, Range>;
 
@@ -30,7 +33,7 @@ impl Range {
     /// The zero point is rounded half to even, so an end of the range may lie up to half a step beyond the last step.
     pub fn affine(self) -> Affine {
         let (low, high) = (f64::from(self.min.min(0.0)), f64::from(self.max.max(0.0)));
-        let step = ((high - low) / 255.0).max(f64::from(SMALLEST_SCALE));
+        let step = Some((high - low) / 255.0).filter(|&step| step >= f64::from(SMALLEST_SCALE)).unwrap_or(DEAD_STEP);
         let zero_point = (-128.0 - low / step).round_ties_even();
         Affine { scale: step as f32, zero_point: zero_point as i8 }
     }
@@ -94,8 +97,8 @@ mod tests {
 
     #[test]
     fn dead_ranges_get_a_positive_scale() {
-        assert_eq!(affine(0.0, 0.0), (SMALLEST_SCALE, -128));
-        assert_eq!(affine(0.0, 1e-42), (SMALLEST_SCALE, -128));
+        assert_eq!(affine(0.0, 0.0), (1.0 / 255.0, -128));
+        assert_eq!(affine(0.0, 1e-42), (1.0 / 255.0, -128));
     }
 
     #[test]

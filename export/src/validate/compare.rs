@@ -87,11 +87,12 @@ impl Answers {
     /// The class of each image: the largest logit, the first of equals.
     pub fn classes(&self, images: usize) -> Vec<usize> {
         let classes = (self.logits.len() / images.max(1)).max(1);
-        self.logits.chunks_exact(classes).map(largest).collect()
+        self.logits.chunks_exact(classes).map(class).collect()
     }
 }
 
-fn largest(logits: &[f32]) -> usize {
+/// The index of the largest logit, the first of equals.
+pub fn class(logits: &[f32]) -> usize {
     (1..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
 }
 

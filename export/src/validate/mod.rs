@@ -8,7 +8,7 @@ pub mod images;
 pub mod stage;
 pub mod tract;
 
-pub use compare::{Answers, Difference, Row, compare};
+pub use compare::{Answers, Difference, Row, class, compare};
 pub use stage::{Stage, StageError, is_plan, open};
 
 use data::Dataset;
@@ -67,8 +67,8 @@ mod tests {
             Some(1.0 / 255.0)
         }
 
-        fn image_len(&self) -> usize {
-            4
+        fn input_shape(&self) -> [usize; 3] {
+            [1, 2, 2]
         }
 
         fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {

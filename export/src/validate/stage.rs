@@ -23,8 +23,13 @@ pub trait Stage: Sync {
     /// Real value of one step of its int8 output; none for a float network.
     fn step(&self) -> Option<f32>;
 
+    /// Channels, height and width of one input image; a network over vectors of K values takes \[K, 1, 1\].
+    fn input_shape(&self) -> [usize; 3];
+
     /// Values of one input image.
-    fn image_len(&self) -> usize;
+    fn image_len(&self) -> usize {
+        self.input_shape().iter().product()
+    }
 
     /// Logits of any number of images given as reals in \[0, 1\], N×C×H×W.
     ///
@@ -51,7 +56,7 @@ pub enum StageError {
     #[error(transparent)]
     Quantized(#[from] QuantizeError),
     /// The plan does not pass its check.
-    #[error("the plan is refused: {0}. Make it again with `export plan`")]
+    #[error("the plan is refused: {0}")]
     Plan(PlanError),
     /// The engine refuses the image.
     #[error("the engine refuses the image: {0}. Validate with images of the size that the network was trained on")]
@@ -117,8 +122,8 @@ impl Stage for InTract {
         self.step
     }
 
-    fn image_len(&self) -> usize {
-        self.runner.image_len()
+    fn input_shape(&self) -> [usize; 3] {
+        self.runner.input_shape()
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
@@ -152,8 +157,8 @@ impl Stage for HostEngine {
         Some(self.plan().output().scale)
     }
 
-    fn image_len(&self) -> usize {
-        self.plan().input().len()
+    fn input_shape(&self) -> [usize; 3] {
+        self.plan().input().shape()
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {

@@ -102,6 +102,11 @@ impl Runner {
         &self.outputs
     }
 
+    /// Channels, height and width of one image; dimensions that the model does not have are 1.
+    pub fn input_shape(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.input_shape.get(axis + 1).copied().unwrap_or(1))
+    }
+
     /// Values in one image.
     pub fn image_len(&self) -> usize {
         self.input_shape[1..].iter().product()
@@ -148,6 +153,7 @@ fn input_shape(graph: &Graph, batch: usize) -> Result<Vec<usize>, RunError> {
     let refuse = || RunError::Input { found: described().join(", ") };
     let [input] = graph.inputs.as_slice() else { return Err(refuse()) };
     let first = match input.shape.first().ok_or_else(refuse)? {
+        Dim::Fixed(0) => return Err(refuse()),
         Dim::Fixed(fixed) => *fixed,
         Dim::Symbol(_) => batch,
     };

@@ -5,6 +5,7 @@
 //! Table of a sum: bias, multiplier, w_a, w_b. Table of a change of scale: bias, multiplier, w.
 
 use super::Step;
+use crate::ring::Rows;
 
 /// One row of a sum.
 pub fn sum_row(step: &Step, a: &[i8], b: &[i8], out: &mut [i8]) {
@@ -16,9 +17,9 @@ pub fn sum_row(step: &Step, a: &[i8], b: &[i8], out: &mut [i8]) {
 }
 
 /// One row of a change of scale.
-pub fn requantize_row(step: &Step, x: &[i8], out: &mut [i8]) {
+pub fn requantize_row(step: &Step, rows: Rows, out: &mut [i8]) {
     let [bias, multiplier, weight] = [0, 1, 2].map(|i| step.table[i] as i32);
-    for (y, &x) in out.iter_mut().zip(x) {
+    for (y, &x) in out.iter_mut().zip(rows.map_row(&step.input)) {
         *y = step.requant().apply(bias.wrapping_add(weight.wrapping_mul(x as i32)), multiplier);
     }
 }

@@ -7,7 +7,7 @@ use super::Step;
 /// Takes one row of the input; after the last, writes the means.
 pub fn take(step: &Step, row: &[i8], sums: &mut [i32], out: &mut [i8]) {
     if step.number == 0 {
-        let pixels = step.input.height as i32 * step.input.width as i32;
+        let pixels = (step.input.height as i32).wrapping_mul(step.input.width as i32);
         sums.fill(-pixels.wrapping_mul(step.input.zero_point as i32));
     }
     for pixel in row.chunks_exact(sums.len()) {

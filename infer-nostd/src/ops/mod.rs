@@ -17,7 +17,9 @@ use core::ops::Range;
 /// What an operator knows in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// The operator's record.
+    /// The operator's number.
+    pub id: usize,
+    /// Its record.
     pub operator: Operator,
     /// Its first input.
     pub input: Tensor,

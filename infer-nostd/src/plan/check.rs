@@ -7,7 +7,7 @@ use super::{
 use crate::fixed::MAX_SHIFT_BITS;
 use crate::schedule::{self, Progress};
 
-/// Longest padded row in bytes: keeps every product of a shape within 32 bits.
+/// Longest padded row in bytes, so that a row's length fits 32 bits with room to spare.
 const MAX_SLOT_LEN: u64 = 1 << 20;
 
 macro_rules! ensure {
@@ -138,8 +138,8 @@ const fn axis_fits(operator: &Operator, axis: usize, input: u16, output: u16) ->
     let padded = before + input + after;
     padded >= extent
         && output as usize == (padded - extent) / stride + 1
-        && before < extent
-        && (output as usize - 1) * stride < before + input
+        // A pool's window must touch the map; a convolution's may lie in stored padding.
+        && (operator.kind.reads_padding() || (before < extent && (output as usize - 1) * stride < before + input))
 }
 
 const fn same_shape(a: &Tensor, b: &Tensor) -> bool {

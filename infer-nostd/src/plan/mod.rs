@@ -63,6 +63,11 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    /// Channels, height, width.
+    pub const fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
     /// Values of a row.
     pub const fn row_len(&self) -> usize {
         self.width * self.channels
@@ -184,8 +189,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The words of a plan file's bytes, low byte first; trailing bytes short of a word are dropped.
+/// The words of a plan file's bytes, low byte first.
+///
+/// # Panics
+/// There are not exactly 4·N bytes; in a constant, that does not compile.
 pub const fn words_from_bytes<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    assert!(bytes.len() == 4 * N, "a plan is whole words: the file is cut or padded");
     let mut words = [0; N];
     let mut i = 0;
     while i < N {

@@ -65,7 +65,7 @@ impl Tensor {
 
     /// Words of the whole ring.
     pub const fn ring_words(&self) -> usize {
-        (self.slots as usize * self.slot_len()).div_ceil(4)
+        saturate((self.slots as u64 * self.slot_len() as u64).div_ceil(4))
     }
 
     /// The record as words of the file.
@@ -194,13 +194,13 @@ impl Operator {
 
     /// Int8 weights in the file.
     pub const fn weights_len(&self, input: &Tensor, output: &Tensor) -> usize {
-        let window = self.window[0] as usize * self.window[1] as usize;
-        match self.kind {
-            Kind::Conv2d => output.channels as usize * window * (input.channels / self.groups) as usize,
-            Kind::Depthwise => window * input.channels as usize,
-            Kind::Dense => output.channels as usize * input.height as usize * input.row_len(),
+        let window = self.window[0] as u64 * self.window[1] as u64;
+        saturate(match self.kind {
+            Kind::Conv2d => output.channels as u64 * window * (input.channels / self.groups) as u64,
+            Kind::Depthwise => window * input.channels as u64,
+            Kind::Dense => output.channels as u64 * input.height as u64 * input.row_len() as u64,
             _ => 0,
-        }
+        })
     }
 
     /// Words of the table of biases and multipliers.
@@ -275,6 +275,11 @@ impl Operator {
             state: words[at + 8],
         })
     }
+}
+
+/// A length that no file or arena has, where it does not fit the target's `usize`: the check then refuses it.
+const fn saturate(len: u64) -> usize {
+    if len > u32::MAX as u64 { u32::MAX as usize } else { len as usize }
 }
 
 const fn halves(low: u16, high: u16) -> u32 {

@@ -11,7 +11,7 @@
 use super::prune_initializers;
 use crate::graph::{Graph, Op, Tensor};
 
-/// The graph with every BatchNormalization gone whose input comes from a Conv that nobody else reads.
+/// The graph with every BatchNormalization gone whose input comes from a Conv or Gemm that nobody else reads.
 pub fn fold(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
     let mut i = 0;
@@ -24,12 +24,14 @@ pub fn fold(graph: &Graph) -> Graph {
     graph
 }
 
-/// Folds node `norm` into the convolution before it; none where there is nothing to fold.
+/// Folds node `norm` into the layer before it; none where there is nothing to fold.
 fn fold_one(graph: &mut Graph, norm: usize) -> Option<()> {
     let affine = Affine::of(graph, norm)?;
     let between = graph.nodes[norm].input(0)?.to_string();
     let conv = graph.producer(&between)?;
-    let foldable = matches!(graph.nodes[conv].op, Op::Conv { .. }) && graph.readers(&between) == [norm];
+    // Both keep their output channels in the first dimension of the weights.
+    let layer = matches!(graph.nodes[conv].op, Op::Conv { .. } | Op::Gemm { transposed: true });
+    let foldable = layer && graph.readers(&between) == [norm];
     if !foldable || graph.is_output(&between) {
         return None;
     }
@@ -53,7 +55,10 @@ fn bias_name(weights: &str) -> String {
 /// Gives input `position` of a node another constant, under another name where somebody else reads the old one.
 fn set_constant(graph: &mut Graph, node: usize, position: usize, tensor: Tensor) {
     let mut name = graph.nodes[node].inputs[position].clone();
-    while graph.readers(&name) != [node] {
+    let is_taken = |graph: &Graph, name: &str| {
+        graph.readers(name) != [node] || graph.producer(name).is_some() || graph.inputs.iter().any(|i| i.name == name)
+    };
+    while is_taken(graph, &name) {
         name.push_str(".folded");
         graph.nodes[node].inputs[position] = name.clone();
     }
@@ -72,6 +77,7 @@ impl Affine {
         let Op::BatchNorm { epsilon } = node.op else { return None };
         let parameter = |position| graph.constant(node, position).and_then(Tensor::as_f32);
         let (gamma, beta, mean, variance) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
+        [beta, mean, variance].iter().all(|values| values.len() == gamma.len()).then_some(())?;
         let scale: Vec<f64> = gamma
             .iter()
             .zip(variance)
@@ -92,6 +98,7 @@ impl Affine {
         }
         let zeros = vec![0.0; channels];
         let old = if node.input(2).is_some() { graph.constant(node, 2)?.as_f32()? } else { zeros.as_slice() };
+        (old.len() == channels).then_some(())?;
         let channel = values.chunks((values.len() / channels).max(1)).zip(&self.scale);
         let scaled = channel.flat_map(|(w, s)| w.iter().map(move |&w| (f64::from(w) * s) as f32)).collect();
         let bias = old.iter().zip(self.scale.iter().zip(&self.shift)).map(|(&b, (s, t))| (s * f64::from(b) + t) as f32);

@@ -25,6 +25,7 @@ fn without_means(graph: &Graph) -> Graph {
 /// Whether `node` is a mean over the last two of four axes; if so, whether it keeps them.
 fn spatial_mean(graph: &Graph, node: &Node) -> Option<bool> {
     let Op::Other { op_type, attributes } = &node.op else { return None };
+    node.input(0)?;
     // Axes were an attribute before opset 18 and are an input since.
     let mut axes = match (attributes.get("axes"), graph.constant(node, 1)) {
         (Some(Attribute::Ints(axes)), _) => axes.clone(),
