@@ -1,4 +1,4 @@
-//! The fixed-point arithmetic: the only code in the project that rounds. ARITHMETIC.md derives it.
+//! The fixed-point arithmetic: the only code in the project that rounds an activation. ARITHMETIC.md derives it.
 //!
 //! An accumulator becomes an int8 by one rule on every target:
 //!

@@ -19,7 +19,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The tour, from the bottom up: [`fixed`] is the arithmetic and the only code that rounds; [`arch`] holds the inner
+//! The tour, from the bottom up: [`fixed`] is the arithmetic and the only code that rounds an activation; [`arch`] holds the inner
 //! products; [`ops`] the operators, one a file; [`ring`] the rows that are alive; [`plan`] the file and its check;
 //! [`schedule`] who works when; [`pipeline`] the engine.
 
@@ -43,10 +43,19 @@ extern crate std;
 ///
 /// The argument is what [`include_bytes!`] takes.
 ///
-/// ```ignore
-/// infer_nostd::include_plan!(static WORDS, PLAN = "net.plan");
+/// It defines `static WORDS: [u32; N]` and `const PLAN: Plan<'static>`:
+///
 /// ```
-/// defines `static WORDS: [u32; N]` and `const PLAN: Plan<'static>`; a plan that fails its check does not compile.
+/// infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-cnn/net.plan"));
+/// let mut arena = [0; PLAN.arena_words()];
+/// assert!(infer_nostd::Engine::<{ PLAN.tensor_count() }>::sized(PLAN, &mut arena).is_ok());
+/// ```
+///
+/// A file that fails its check does not compile:
+///
+/// ```compile_fail
+/// infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-cnn/float.onnx"));
+/// ```
 #[macro_export]
 macro_rules! include_plan {
     ($(#[$meta:meta])* static $words:ident, $plan:ident = $file:expr) => {

@@ -183,7 +183,7 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
     }
 
     /// A step that reads rows and gives one.
-    fn window_step(&mut self, step: &Step, row: impl Fn(&Step, Rows, &mut [i8])) {
+    fn window_step(&mut self, step: &Step, row: fn(&Step, Rows, &mut [i8])) {
         let at = self.progress[step.id + 1].rows as usize;
         let [read, write] = disjoint(self.arena, [ring_range(&step.input), ring_range(&step.output)]);
         let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
@@ -191,7 +191,7 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
     }
 
     /// A step that takes a row into accumulators.
-    fn accumulating_step(&mut self, step: &Step, take: impl Fn(&Step, &[i8], &mut [i32], &mut [i8])) {
+    fn accumulating_step(&mut self, step: &Step, take: fn(&Step, &[i8], &mut [i32], &mut [i8])) {
         let at = self.progress[step.id + 1].rows as usize;
         let state = step.operator.state as usize;
         let state = state..state + step.operator.state_words(&step.output);
