@@ -122,7 +122,7 @@ impl Generator {
                 self.scaled(graph, QuantOp::Dense { weights, clamp }, [outputs, 1, 1], channels * height * width);
             }
             Layer::MaxPool => {
-                let window = self.window(height, width);
+                let window = self.window(height, width, true);
                 let y = QuantTensor {
                     name: format!("t{}", graph.nodes.len()),
                     shape: out_shape(channels, &window, height, width),
@@ -131,7 +131,7 @@ impl Generator {
                 self.node(graph, QuantOp::MaxPool { window }, vec![graph.output], y);
             }
             Layer::AveragePool => {
-                let window = self.window(height, width);
+                let window = self.window(height, width, true);
                 let count_include_pad = self.range(0, 1) == 1;
                 let shape = out_shape(channels, &window, height, width);
                 self.rescaled(graph, QuantOp::AveragePool { window, count_include_pad }, shape);
@@ -160,7 +160,7 @@ impl Generator {
 
     fn conv(&mut self, graph: &mut QuantGraph, groups: usize) {
         let [channels, height, width] = graph.tensors[graph.output].shape;
-        let window = self.window(height, width);
+        let window = self.window(height, width, false);
         // A group of one channel may give one output, which is depthwise, or more.
         let outputs = if groups == channels && self.range(0, 3) > 0 {
             channels
@@ -178,17 +178,16 @@ impl Generator {
         );
     }
 
-    /// A window that fits the padded map, its first tap never wholly beyond the map.
-    fn window(&mut self, height: usize, width: usize) -> Window {
+    /// A window that fits the padded map. That of a pool always has a tap on the map; that of a convolution need not.
+    fn window(&mut self, height: usize, width: usize, pool: bool) -> Window {
         let axis = |generator: &mut Self, len: usize| loop {
             let (kernel, dilation) = (generator.range(1, 5), generator.range(1, 2));
             let extent = (kernel - 1) * dilation + 1;
-            let [before, after] = [0, 1].map(|_| generator.range(0, (extent - 1).min(3)));
+            let [before, after] = [0, 1].map(|_| generator.range(0, if pool { (extent - 1).min(3) } else { 4 }));
             let stride = generator.range(1, 3);
             let fits = before + len + after >= extent;
-            // Every window has a tap on the map, whatever the dilation.
             let touches = |i: usize| (0..kernel).any(|k| (before..before + len).contains(&(i * stride + k * dilation)));
-            if fits && (0..=(before + len + after - extent) / stride).all(touches) {
+            if fits && (!pool || (0..=(before + len + after - extent) / stride).all(touches)) {
                 return (kernel, stride, dilation, before, after);
             }
         };

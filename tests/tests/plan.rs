@@ -57,7 +57,7 @@ fn a_forged_header_is_found() {
     let found = MAX_OPERATORS as u32 + 1;
     assert_eq!(cause(&forged(&words, 4, found)), PlanError::OperatorCount { found });
     assert_eq!(cause(&forged(&words, 5, 0)), PlanError::OutsideArena(0));
-    assert_eq!(cause(&forged(&words, 6, u32::MAX)), PlanError::OutsideFile(0));
+    assert_eq!(cause(&forged(&words, 6, u32::MAX)), PlanError::Records);
 }
 
 /// Forges every word in turn with values near the old one and at the ends of every field. Whatever passes the check

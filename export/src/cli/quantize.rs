@@ -71,6 +71,7 @@ fn read(path: &Path) -> Result<Graph> {
     let graph = onnx::from_bytes(&bytes).with_context(|| path.display().to_string())?;
     let graph = passes::normalize(&graph);
     passes::supported(&graph).with_context(|| path.display().to_string())?;
+    quantize::supported(&graph).with_context(|| path.display().to_string())?;
     ensure!(graph.inputs.len() == 1, "{}: expected one input, found {}", path.display(), graph.inputs.len());
     Ok(graph)
 }

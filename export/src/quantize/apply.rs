@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Every node without an int8 form at once, a value without a range, a weight that is not a constant or not finite.
 pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<QuantGraph, QuantizeError> {
-    refuse_unsupported(graph)?;
+    supported(graph)?;
     let (input, output) = interface(graph)?;
     let mut quantizer = Quantizer::new(graph, ranges)?;
     quantizer.tensor(&input.name, quantizer.range(&input.name)?)?;
@@ -41,7 +41,11 @@ pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<QuantGraph, QuantizeEr
     }))
 }
 
-fn refuse_unsupported(graph: &Graph) -> Result<(), QuantizeError> {
+/// Whether every node has an int8 form, before anything is calibrated.
+///
+/// # Errors
+/// All the nodes that have none, at once, or a graph that is int8 already.
+pub fn supported(graph: &Graph) -> Result<(), QuantizeError> {
     if graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. } | Op::Dequantize { .. })) {
         return Err(QuantizeError::AlreadyQuantized);
     }

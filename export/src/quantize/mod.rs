@@ -28,7 +28,7 @@ mod shape;
 mod tests;
 mod weights;
 
-pub use apply::{logits, quantize};
+pub use apply::{logits, quantize, supported};
 pub use calibrate::{CalibrateError, Calibration, calibrate, watched};
 pub use error::QuantizeError;
 pub use ranges::{Affine, Range, Ranges};

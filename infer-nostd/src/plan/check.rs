@@ -31,7 +31,7 @@ pub(super) const fn header(words: &[u32]) -> Result<Plan<'_>, PlanError> {
     let operators = operators as usize;
     let records = HEADER_WORDS + (operators + 1) * TENSOR_WORDS + operators * OPERATOR_WORDS;
     let names = words[6] as usize;
-    ensure!(records <= names && names <= words.len(), PlanError::OutsideFile(0));
+    ensure!(records <= names && names <= words.len(), PlanError::Records);
     Ok(Plan { words, operators, arena_words: words[5] as usize, names })
 }
 
@@ -184,7 +184,7 @@ const fn last_readers(plan: &Plan) -> Result<(), PlanError> {
     while id < plan.tensor_count() {
         let is_output = id == plan.operator_count();
         let reader = plan.tensor(id).last_reader;
-        ensure!(reader == last[id] && is_output == (reader == NO_READER), PlanError::BadInput(id as u16));
+        ensure!(reader == last[id] && is_output == (reader == NO_READER), PlanError::LastReader(id as u16));
         id += 1;
     }
     Ok(())

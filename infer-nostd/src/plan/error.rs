@@ -40,12 +40,16 @@ pub enum PlanError {
     BadShape(u16),
     /// A tensor's scale is not finite and positive.
     BadScale(u16),
-    /// An operator reads a tensor that is not made before it, or a tensor's last reader is wrong.
+    /// An operator reads a tensor that is not made before it.
     BadInput(u16),
+    /// A tensor other than the output that nobody reads, or whose last reader is another than its record says.
+    LastReader(u16),
     /// An operator's window, stride, padding or groups do not give its output's shape.
     BadGeometry(u16),
     /// An operator's shift or clamp is out of range, or a multiplier is not positive.
     BadRequant(u16),
+    /// The records or the names lie outside the file.
+    Records,
     /// Weights or tables lie outside the file.
     OutsideFile(u16),
     /// A ring or accumulators lie outside the arena.
@@ -85,10 +89,12 @@ impl fmt::Display for PlanError {
             BadShape(tensor) => write!(f, "tensor {tensor} has an empty or oversized dimension, or no ring"),
             BadScale(tensor) => write!(f, "tensor {tensor}'s scale is not finite and positive"),
             BadInput(op) => write!(f, "operator {op} reads a tensor that is not made before it"),
+            LastReader(tensor) => write!(f, "tensor {tensor} is read by others than its record says, or by none"),
             BadGeometry(op) => {
                 write!(f, "operator {op}'s window, stride, padding or groups do not give its output's shape")
             }
             BadRequant(op) => write!(f, "operator {op}'s shift, clamp or a multiplier is out of range"),
+            Records => write!(f, "the records or the names lie outside the file"),
             OutsideFile(op) => write!(f, "operator {op}'s weights or tables lie outside the file"),
             OutsideArena(id) => write!(f, "tensor {id}'s ring or its accumulators lie outside the arena"),
             Overlap(id) => write!(f, "tensor {id}'s ring or its accumulators share RAM with another's"),
