@@ -45,11 +45,13 @@ mod folder;
 pub mod idx;
 #[cfg(feature = "files")]
 pub mod mnist;
+mod noise;
 #[cfg(feature = "files")]
 mod source;
 
 pub use dataset::Dataset;
 #[cfg(feature = "files")]
 pub use error::DataError;
+pub use noise::noise;
 #[cfg(feature = "files")]
 pub use source::{Source, Split, open};

@@ -40,7 +40,7 @@ impl Chain {
     }
 
     fn node(&mut self, name: &str, op: Op, others: &[String]) -> String {
-        let inputs = [&[self.last.clone()], others].concat();
+        let inputs = [std::slice::from_ref(&self.last), others].concat();
         self.last = format!("{name}.out");
         self.graph.nodes.push(Node { name: name.into(), op, inputs, outputs: vec![self.last.clone()] });
         self.last.clone()

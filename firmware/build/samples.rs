@@ -59,7 +59,10 @@ fn count(plan_bytes: usize, board: &Board, image_bytes: usize) -> usize {
 /// A digit where the network reads 28×28 in grey, else noise: the bits can be compared, if not the classes.
 fn sample(index: u64, input: &TensorInfo) -> Sample {
     if (input.height, input.width, input.channels) != (28, 28, 1) {
-        return Sample { image: noise(index, input.len()), label: None };
+        return Sample {
+            image: data::noise(SEED ^ index).take(input.len()).map(u8::cast_signed).collect(),
+            label: None,
+        };
     }
     let (pixels, label) = data::digits::image(SEED, index);
     Sample { image: pixels.iter().map(|&pixel| to_int8(pixel, input)).collect(), label: Some(label) }
@@ -68,14 +71,4 @@ fn sample(index: u64, input: &TensorInfo) -> Sample {
 /// A pixel of 0…255 stands for 0…1, as everywhere in this project.
 fn to_int8(pixel: u8, input: &TensorInfo) -> i8 {
     quantize(f32::from(pixel) / 255.0, input.scale, input.zero_point)
-}
-
-/// The top byte of a 64-bit linear congruential generator (Knuth's MMIX constants).
-fn noise(seed: u64, len: usize) -> Vec<i8> {
-    let mut state = SEED ^ seed;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as i8
-    };
-    (0..len).map(|_| next()).collect()
 }

@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(
             open("cuda:1").unwrap_err().to_string(),
             "--device cuda:1: this build has no cuda backend; build it with \
-             `cargo build --release -p train --features cuda`"
+             `cargo build --release --bin train --features train/cuda`"
         );
     }
 

@@ -51,7 +51,7 @@ pub enum TrainError {
     /// A device that this build does not have.
     #[error(
         "--device {device}: this build has no {feature} backend; build it with \
-             `cargo build --release -p train --features {feature}`"
+             `cargo build --release --bin train --features train/{feature}`"
     )]
     DeviceNotBuilt {
         /// The device that was asked for.

@@ -76,7 +76,7 @@ struct Message {
 fn executable(output: &Output) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    messages.filter_map(|message| message.executable).last()
+    messages.filter_map(|message| message.executable).next_back()
 }
 
 /// Adds the target with rustup unless rustc has it.

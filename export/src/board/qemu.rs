@@ -133,7 +133,7 @@ impl Output {
 
     /// The number on the line that begins with `name`.
     fn number(&self, name: &str) -> Option<u64> {
-        let values = self.printed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        values.last()?.trim().parse().ok()
+        let mut values = self.printed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next_back()?.trim().parse().ok()
     }
 }

@@ -1,9 +1,8 @@
 //! An emulated board as a stage of the road.
 
 use super::{BoardError, Figures, Firmware};
-use crate::validate::images::{channels_first, channels_last};
+use crate::validate::images::{to_reals, to_steps};
 use crate::validate::{Stage, StageError};
-use infer_nostd::fixed;
 use infer_nostd::{Plan, TensorInfo};
 use std::fs;
 use std::sync::Mutex;
@@ -68,7 +67,7 @@ impl Stage for Emulated {
         &self.name
     }
 
-    fn step(&self) -> Option<f32> {
+    fn output_scale(&self) -> Option<f32> {
         Some(self.output.scale)
     }
 
@@ -77,12 +76,7 @@ impl Stage for Emulated {
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
-        let (input, output) = (&self.input, &self.output);
-        let steps: Vec<i8> = images.iter().map(|&x| fixed::quantize(x, input.scale, input.zero_point)).collect();
-        let steps: Vec<i8> = steps.chunks(input.len()).flat_map(|image| channels_last(image, input.channels)).collect();
-        let answers = self.classify(&steps)?;
-        let answers = answers.chunks(output.len()).flat_map(|answer| channels_first(answer, output.channels));
-        Ok(answers.map(|q| fixed::dequantize(q, output.scale, output.zero_point)).collect())
+        Ok(to_reals(&self.classify(&to_steps(images, &self.input))?, &self.output))
     }
 
     /// The largest figures of the runs so far; none before the first.

@@ -105,13 +105,6 @@ fn images([channels, height, width]: [usize; 3]) -> Vec<f32> {
     let fit = [digits.channels, digits.height, digits.width] == [channels, height, width];
     let pixels = if fit { digits.pixels } else { Vec::new() };
     let len = 2 * IMAGES * channels * height * width;
-    let noise = noise().take(len - pixels.len());
+    let noise = data::noise(SEED).take(len - pixels.len());
     pixels.iter().copied().chain(noise).map(|pixel| f32::from(pixel) / 255.0).collect()
-}
-
-/// Bytes of a linear congruential generator (constants of Knuth's MMIX), the same on every machine.
-fn noise() -> impl Iterator<Item = u8> {
-    let next =
-        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(SEED), next).map(|state| (state >> 56) as u8)
 }

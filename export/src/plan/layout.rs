@@ -31,7 +31,7 @@ fn tensors(network: &Network) -> Result<Vec<Tensor>, PlanError> {
         for (_, draft) in readers().filter(|(_, d)| d.operator.kind.reads_padding()) {
             pads = std::array::from_fn(|side| draft.operator.pads[side].max(pads[side]));
         }
-        let last_reader = readers().last().map_or(NO_READER, |(reader, _)| reader as u16);
+        let last_reader = readers().next_back().map_or(NO_READER, |(reader, _)| reader as u16);
         let narrow = |what, found: usize| {
             let error = |_| PlanError::TooLarge { node: place.name.clone(), what, found, limit: u16::MAX as usize };
             u16::try_from(found).map_err(error)

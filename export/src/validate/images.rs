@@ -1,6 +1,7 @@
 //! Images as the stages take them.
 
 use data::Dataset;
+use infer_nostd::{TensorInfo, fixed};
 use std::ops::Range;
 
 /// Images of a data set as reals in \[0, 1\], N×C×H×W.
@@ -20,6 +21,18 @@ pub fn channels_last<T: Copy>(values: &[T], channels: usize) -> Vec<T> {
 /// One image or feature map, H×W×C → C×H×W.
 pub fn channels_first<T: Copy>(values: &[T], channels: usize) -> Vec<T> {
     (0..channels).flat_map(|channel| values.iter().skip(channel).step_by(channels).copied()).collect()
+}
+
+/// Images as reals, C×H×W each, → as the steps that the engine takes, H×W×C each.
+pub fn to_steps(images: &[f32], input: &TensorInfo) -> Vec<i8> {
+    let steps: Vec<i8> = images.iter().map(|&x| fixed::quantize(x, input.scale, input.zero_point)).collect();
+    steps.chunks(input.len()).flat_map(|image| channels_last(image, input.channels)).collect()
+}
+
+/// The engine's answers in steps, H×W×C each, → as the reals they stand for, C×H×W each.
+pub fn to_reals(answers: &[i8], output: &TensorInfo) -> Vec<f32> {
+    let steps = answers.chunks(output.len()).flat_map(|answer| channels_first(answer, output.channels));
+    steps.map(|q| fixed::dequantize(q, output.scale, output.zero_point)).collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn answers(stage: &dyn Stage, dataset: &Dataset, done: &(dyn Fn(usize) + Syn
         let workers: Vec<_> = (0..dataset.len()).step_by(share).map(ask).collect();
         workers.into_iter().map(|worker| worker.join().expect("a stage does not panic")).collect()
     });
-    Ok(Answers { stage: stage.name().into(), logits: parts?.concat(), step: stage.step() })
+    Ok(Answers { stage: stage.name().into(), logits: parts?.concat(), step: stage.output_scale() })
 }
 
 fn part_answers(
@@ -63,7 +63,7 @@ mod tests {
             "first pixel"
         }
 
-        fn step(&self) -> Option<f32> {
+        fn output_scale(&self) -> Option<f32> {
             Some(1.0 / 255.0)
         }
 

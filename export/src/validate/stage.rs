@@ -1,14 +1,14 @@
 //! Whatever answers images: a file in its runtime.
 
 use super::{
-    images::{channels_first, channels_last},
+    images::{to_reals, to_steps},
     tract::{RunError, Runner},
 };
 use crate::{
     board::Figures,
     graph::{Graph, Op},
     onnx, plan,
-    quantize::{Affine, QuantizeError, logits, qdq},
+    quantize::{QuantizeError, logits, qdq},
 };
 use infer_nostd::{Engine, EngineError, Plan, PlanError};
 
@@ -21,7 +21,7 @@ pub trait Stage: Sync {
     fn name(&self) -> &str;
 
     /// Real value of one step of its int8 output; none for a float network.
-    fn step(&self) -> Option<f32>;
+    fn output_scale(&self) -> Option<f32>;
 
     /// Channels, height and width of one input image; a network over vectors of K values takes \[K, 1, 1\].
     fn input_shape(&self) -> [usize; 3];
@@ -118,7 +118,7 @@ impl Stage for InTract {
         self.name
     }
 
-    fn step(&self) -> Option<f32> {
+    fn output_scale(&self) -> Option<f32> {
         self.step
     }
 
@@ -153,7 +153,7 @@ impl Stage for HostEngine {
         "infer-nostd on this machine"
     }
 
-    fn step(&self) -> Option<f32> {
+    fn output_scale(&self) -> Option<f32> {
         Some(self.plan().output().scale)
     }
 
@@ -164,15 +164,12 @@ impl Stage for HostEngine {
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
         let plan = self.plan();
         let (input, output) = (plan.input(), plan.output());
-        let [steps_in, steps_out] = [&input, &output].map(|t| Affine { scale: t.scale, zero_point: t.zero_point });
         let mut arena = vec![0; plan.arena_words()];
         let mut engine = Engine::new(plan, &mut arena).map_err(StageError::Engine)?;
-        let mut logits = Vec::new();
-        for image in images.chunks(input.len()) {
-            let steps: Vec<i8> = image.iter().map(|&x| steps_in.quantize(x)).collect();
-            let answer = engine.infer(&channels_last(&steps, input.channels)).map_err(StageError::Engine)?;
-            logits.extend(channels_first(answer, output.channels).into_iter().map(|q| steps_out.dequantize(q)));
+        let mut answers = Vec::new();
+        for image in to_steps(images, &input).chunks(input.len()) {
+            answers.extend_from_slice(engine.infer(image).map_err(StageError::Engine)?);
         }
-        Ok(logits)
+        Ok(to_reals(&answers, &output))
     }
 }
