@@ -28,11 +28,6 @@ impl Emulated {
         Self { name, firmware, input: plan.input(), output: plan.output(), figures: Mutex::new(None) }
     }
 
-    /// What it runs.
-    pub fn firmware(&self) -> &Firmware {
-        &self.firmware
-    }
-
     /// Int8 images, H·W·C each, through the firmware; int8 answers, channels last.
     fn classify(&self, images: &[i8]) -> Result<Vec<i8>, BoardError> {
         let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;

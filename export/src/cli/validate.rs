@@ -46,11 +46,6 @@ impl Validate {
     /// Prints the table; false where a threshold is missed.
     pub fn run(&self) -> Result<bool> {
         let stages = self.stages()?;
-        let plans = stages.iter().any(|(_, stage)| stage.name().starts_with("infer-nostd"));
-        ensure!(
-            plans || self.on.is_empty(),
-            "--on runs plans, and there is none among the files; make one with `export plan`"
-        );
         let dataset = self.dataset()?;
         for (path, stage) in &stages {
             check_shape(path, stage.input_shape(), &dataset.name, [dataset.channels, dataset.height, dataset.width])?;
@@ -65,13 +60,21 @@ impl Validate {
 
     fn stages(&self) -> Result<Vec<(PathBuf, Box<dyn Stage>)>> {
         let mut stages: Vec<(PathBuf, Box<dyn Stage>)> = Vec::new();
+        let mut plans = 0;
         for path in self.files.iter().map(|path| expand(path)).collect::<Result<Vec<_>>>()?.concat() {
             let bytes = files::read(&path)?;
             stages.push((path.clone(), validate::open(&bytes).with_context(|| path.display().to_string())?));
-            for on in self.on.iter().filter(|_| validate::is_plan(&bytes)) {
-                stages.push((path.clone(), Box::new(emulated::stage(*on, &path, &bytes)?)));
+            if validate::is_plan(&bytes) {
+                plans += 1;
+                for on in &self.on {
+                    stages.push((path.clone(), Box::new(emulated::stage(*on, &path, &bytes)?)));
+                }
             }
         }
+        ensure!(
+            plans > 0 || self.on.is_empty(),
+            "--on runs plans, and there is none among the files; make one with `export plan`"
+        );
         Ok(stages)
     }
 

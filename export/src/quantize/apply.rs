@@ -1,11 +1,12 @@
 //! Float graph + ranges → [`QuantGraph`].
 
 use super::{
-    Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, TensorId, Weights,
+    QuantGraph, QuantNode, QuantTensor, QuantizeError, TensorId, Weights,
     activation::{Site, sites},
     calibrate::keeps_scale,
     constants::Constants,
     flatten::fold_flattening,
+    operator,
     ranges::{Affine, Ranges},
     shape::{self, Shapes},
     weights,
@@ -117,29 +118,12 @@ impl<'g> Quantizer<'g> {
         let inputs = self.inputs(site.node)?;
         let first = &self.tensors[inputs[0]];
         let affine = if keeps_scale(&site.node.op) { first.affine() } else { self.range(site.output)? };
-        let op = self.op(site, first, site.bounds.clamp(affine))?;
+        let op = operator::op(site.node, first, site.bounds.clamp(affine), |scale| self.weights(site.node, scale))?;
         let shapes: Vec<_> = inputs.iter().map(|&id| self.tensors[id].shape).collect();
         shape::check(site.node, &op, &shapes, self.shapes.of(site.output)?)?;
         let output = self.tensor(site.output, affine)?;
         self.nodes.push(QuantNode { name: site.node.name.clone(), op, inputs, output });
         Ok(())
-    }
-
-    fn op(&self, site: &Site, input: &QuantTensor, clamp: Clamp) -> Result<QuantOp, QuantizeError> {
-        Ok(match site.node.op {
-            Op::Conv { window, groups } => {
-                QuantOp::Conv2d { window, groups, weights: self.weights(site.node, input.scale)?, clamp }
-            }
-            Op::Gemm { .. } | Op::MatMul => QuantOp::Dense { weights: self.weights(site.node, input.scale)?, clamp },
-            Op::MaxPool { window } => QuantOp::MaxPool { window },
-            Op::AveragePool { window, count_include_pad } => QuantOp::AveragePool { window, count_include_pad },
-            Op::GlobalAveragePool => {
-                QuantOp::AveragePool { window: shape::whole(input.shape), count_include_pad: false }
-            }
-            Op::Add => QuantOp::Add { clamp },
-            Op::Flatten { .. } | Op::Reshape => QuantOp::Reshape,
-            _ => QuantOp::Requantize { clamp },
-        })
     }
 
     fn weights(&self, node: &Node, input_scale: f32) -> Result<Weights, QuantizeError> {

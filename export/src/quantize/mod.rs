@@ -21,6 +21,7 @@ pub mod calibrate;
 mod constants;
 mod error;
 mod flatten;
+mod operator;
 pub mod qdq;
 pub mod ranges;
 mod shape;

@@ -6,6 +6,7 @@ use super::super::{
     apply::{interface, is_trailing_softmax},
     calibrate::keeps_scale,
     flatten::fold_flattening,
+    operator,
     shape::{self, Shapes},
 };
 use super::constants::Constants;
@@ -101,7 +102,8 @@ impl<'g> Reader<'g> {
             let expected = format!("scale and zero point of its input, {:?}", input.affine());
             return Err(QuantizeError::form(&node.name, expected, format!("{output:?}")));
         }
-        Ok((node, self.op(node, input, site.bounds.clamp(output))?, inputs))
+        let op = operator::op(node, input, site.bounds.clamp(output), |scale| self.constants.weights(node, scale))?;
+        Ok((node, op, inputs))
     }
 
     fn check_only_reader(&self, site: &Site) -> Result<()> {
@@ -112,26 +114,6 @@ impl<'g> Reader<'g> {
         let found = format!("{readers} readers (the network's outputs among them)");
         let expected = format!("one QuantizeLinear as the only reader of `{}`", site.output);
         Err(QuantizeError::form(&site.node.name, expected, found))
-    }
-
-    fn op(&self, node: &Node, input: &QuantTensor, clamp: Clamp) -> Result<QuantOp> {
-        Ok(match node.op {
-            Op::Conv { window, groups } => {
-                QuantOp::Conv2d { window, groups, weights: self.constants.weights(node, input.scale)?, clamp }
-            }
-            Op::Gemm { .. } | Op::MatMul => {
-                QuantOp::Dense { weights: self.constants.weights(node, input.scale)?, clamp }
-            }
-            Op::MaxPool { window } => QuantOp::MaxPool { window },
-            Op::AveragePool { window, count_include_pad } => QuantOp::AveragePool { window, count_include_pad },
-            Op::GlobalAveragePool => {
-                QuantOp::AveragePool { window: shape::whole(input.shape), count_include_pad: false }
-            }
-            Op::Add => QuantOp::Add { clamp },
-            Op::Flatten { .. } | Op::Reshape => QuantOp::Reshape,
-            Op::Relu | Op::Clip { .. } => QuantOp::Requantize { clamp },
-            _ => return Err(QuantizeError::Unsupported { nodes: vec![format!("{} `{}`", node.op.name(), node.name)] }),
-        })
     }
 
     fn push(&mut self, quantize: &'g Node, Affine { scale, zero_point }: Affine) -> Result<TensorId> {
