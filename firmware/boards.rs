@@ -19,37 +19,44 @@ pub struct Board {
     pub name: &'static str,
     /// What people call the board.
     pub title: &'static str,
-    /// The processor core, as Arm writes it.
+    /// The processor core, as its maker writes it.
     pub core: &'static str,
     /// Rust's target triple.
     pub target: &'static str,
-    /// The name that probe-rs has for the chip.
-    pub chip: &'static str,
-    /// Flash, where the vector table begins.
+    /// The planner's name for the core, whose kernels a plan may use: `export plan --target`.
+    pub plan_target: &'static str,
+    /// The name that probe-rs has for the chip; none where the machine is QEMU's alone.
+    pub chip: Option<&'static str>,
+    /// Flash, where the program begins.
     pub flash: Region,
     /// RAM, the stack at its end.
     pub ram: Region,
-    /// QEMU's name of a machine with this chip's core, flash and RAM.
+    /// QEMU's program for the processor's family.
+    pub qemu: &'static str,
+    /// QEMU's name of a machine with this chip's core, flash and RAM, and its options.
     pub qemu_machine: &'static str,
-    /// SysTick's processor clock in that machine (QEMU's hw/arm/*_soc.c).
-    pub qemu_systick_hz: u32,
+    /// Ticks a second of the clock that the stopwatch reads in that machine: SysTick (QEMU's hw/arm/*_soc.c), or `mcycle`, which
+    /// counts nanoseconds there.
+    pub qemu_clock_hz: u32,
     /// SysTick's processor clock on the chip out of reset, where the chip has a SysTick.
     pub reset_systick_hz: Option<u32>,
 }
 
-/// All boards.
+/// All boards, for people.
 pub const BOARDS: &[Board] = &[
     Board {
         name: "stm32f405",
         title: "STM32F405 (Netduino Plus 2, Feather STM32F405, …)",
         core: "Cortex-M4F",
         target: "thumbv7em-none-eabihf",
-        chip: "STM32F405RGTx",
+        plan_target: "cortex-m4",
+        chip: Some("STM32F405RGTx"),
         flash: Region { origin: 0x0800_0000, len_bytes: 1024 * 1024 },
         // SRAM1 and SRAM2; the 64 KB of core-coupled memory at 0x1000_0000 lie apart and stay unused.
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
+        qemu: ARM,
         qemu_machine: "netduinoplus2",
-        qemu_systick_hz: 168_000_000,
+        qemu_clock_hz: 168_000_000,
         reset_systick_hz: Some(16_000_000),
     },
     Board {
@@ -57,11 +64,13 @@ pub const BOARDS: &[Board] = &[
         title: "STM32VLDISCOVERY (STM32F100RB)",
         core: "Cortex-M3",
         target: "thumbv7m-none-eabi",
-        chip: "STM32F100RB",
+        plan_target: "cortex-m3",
+        chip: Some("STM32F100RB"),
         flash: Region { origin: 0x0800_0000, len_bytes: 128 * 1024 },
         ram: Region { origin: 0x2000_0000, len_bytes: 8 * 1024 },
+        qemu: ARM,
         qemu_machine: "stm32vldiscovery",
-        qemu_systick_hz: 24_000_000,
+        qemu_clock_hz: 24_000_000,
         reset_systick_hz: Some(8_000_000),
     },
     Board {
@@ -69,23 +78,130 @@ pub const BOARDS: &[Board] = &[
         title: "micro:bit v1 (nRF51822)",
         core: "Cortex-M0",
         target: "thumbv6m-none-eabi",
-        chip: "nRF51822_xxAA",
+        plan_target: "cortex-m0",
+        chip: Some("nRF51822_xxAA"),
         flash: Region { origin: 0, len_bytes: 256 * 1024 },
         ram: Region { origin: 0x2000_0000, len_bytes: 16 * 1024 },
+        qemu: ARM,
         qemu_machine: "microbit",
-        qemu_systick_hz: 16_000_000,
+        qemu_clock_hz: 16_000_000,
         // The nRF51 series left SysTick out; QEMU's machine has one.
         reset_systick_hz: None,
     },
+    FE310,
 ];
+
+/// Instruction sets that no board above has, on the machine of one that runs them as well: for tests.
+pub const SUBSETS: &[Board] = &[Board {
+    name: "fe310-imc",
+    title: "HiFive1 Rev B, its atomic instructions left out",
+    core: "RV32IMC",
+    target: "riscv32imc-unknown-none-elf",
+    chip: None,
+    ..FE310
+}];
+
+const FE310: Board = Board {
+    name: "fe310",
+    title: "HiFive1 Rev B (FE310-G002)",
+    core: "RV32IMAC",
+    target: "riscv32imac-unknown-none-elf",
+    plan_target: "portable",
+    chip: Some("fe310-g002"),
+    // The first 64 KB belong to the board's boot loader, which jumps behind them; QEMU's machine does as well.
+    flash: Region { origin: 0x2001_0000, len_bytes: 4 * MIB - 64 * 1024 },
+    ram: Region { origin: 0x8000_0000, len_bytes: 16 * 1024 },
+    qemu: RISCV32,
+    qemu_machine: "sifive_e,revb=true",
+    qemu_clock_hz: 1_000_000_000,
+    reset_systick_hz: None,
+};
+
+const ARM: &str = "qemu-system-arm";
+const RISCV32: &str = "qemu-system-riscv32";
+
+/// Arm's MPS2+ as QEMU has it with each core, for `export bench`: memory for any network, and no chip to flash.
+pub const CORES: &[Board] = &[
+    // QEMU's machine with a Cortex-M0 has 16 KB of RAM; Armv6-M code runs on the M3 as it is, instruction by instruction.
+    Board { name: "mps2-m0", core: "Cortex-M0", target: "thumbv6m-none-eabi", plan_target: "cortex-m0", ..MPS2 },
+    MPS2,
+    Board { name: "mps2-m4", core: "Cortex-M4F", plan_target: "cortex-m4", qemu_machine: "mps2-an386", ..MPS2_DSP },
+    Board { name: "mps2-m7", core: "Cortex-M7F", plan_target: "cortex-m7", qemu_machine: "mps2-an500", ..MPS2_DSP },
+    Board {
+        name: "mps2-m33",
+        core: "Cortex-M33F",
+        target: "thumbv8m.main-none-eabihf",
+        plan_target: "cortex-m33",
+        // The secure side's addresses: the machine starts there.
+        flash: Region { origin: 0x1000_0000, len_bytes: 4 * MIB },
+        ram: Region { origin: 0x3800_0000, len_bytes: 4 * MIB },
+        qemu_machine: "mps2-an505",
+        qemu_clock_hz: 20_000_000,
+        ..MPS2
+    },
+];
+
+const MIB: u32 = 1024 * 1024;
+
+const MPS2: Board = Board {
+    name: "mps2-m3",
+    title: "MPS2+ in QEMU",
+    core: "Cortex-M3",
+    target: "thumbv7m-none-eabi",
+    plan_target: "cortex-m3",
+    chip: None,
+    flash: Region { origin: 0, len_bytes: 4 * MIB },
+    ram: Region { origin: 0x2000_0000, len_bytes: 4 * MIB },
+    qemu: ARM,
+    qemu_machine: "mps2-an385",
+    qemu_clock_hz: 25_000_000,
+    reset_systick_hz: None,
+};
+
+const MPS2_DSP: Board = Board { target: "thumbv7em-none-eabihf", ..MPS2 };
+
+/// Flash left for the program and one image to test itself with; a plan may take the rest.
+const PROGRAM_BYTES: usize = 32 * 1024;
+/// Stack of program and engine, kernels and a network's own share left out; it measures 1 KB at its deepest.
+const STACK_BYTES: usize = 3 * 512;
+
+/// Values of a network that a program keeps on the stack.
+pub struct Frame {
+    /// A row of the image: as it arrives, and as int8.
+    pub row_len: usize,
+    /// An answer, twice.
+    pub answer_len: usize,
+    /// Activations, whose progress the engine keeps.
+    pub tensors: usize,
+}
+
+impl Board {
+    /// Bytes of flash that a plan may take.
+    pub const fn plan_flash_bytes(&self) -> usize {
+        (self.flash.len_bytes as usize).saturating_sub(PROGRAM_BYTES)
+    }
+
+    /// Bytes of RAM that a plan may take: rows, accumulators, and the stack of its kernels.
+    pub const fn plan_ram_bytes(&self, frame: &Frame) -> usize {
+        let Frame { row_len, answer_len, tensors } = *frame;
+        (self.ram.len_bytes as usize).saturating_sub(STACK_BYTES + 2 * row_len + 2 * answer_len + 6 * tensors)
+    }
+}
+
+impl Board {
+    /// QEMU's name of the machine, without options.
+    pub fn machine(&self) -> &'static str {
+        self.qemu_machine.split(',').next().unwrap_or_default()
+    }
+}
 
 /// The board of that name: its own, or its QEMU machine's.
 pub fn find(name: &str) -> Option<&'static Board> {
-    BOARDS.iter().find(|board| board.name == name || board.qemu_machine == name)
+    BOARDS.iter().chain(SUBSETS).find(|board| board.name == name || board.machine() == name)
 }
 
-/// Instructions executed in `ticks` of SysTick under `qemu-system-arm -icount shift=0`, where each takes 1 ns.
-pub const fn instructions(ticks: u64, systick_hz: u32) -> u64 {
+/// Instructions executed in `ticks` of the stopwatch under QEMU's `-icount shift=0`, where each takes 1 ns.
+pub const fn instructions(ticks: u64, clock_hz: u32) -> u64 {
     // In kHz, which loses nothing: an hour of ticks would overflow 64 bits in Hz.
-    ticks * 1_000_000 / (systick_hz / 1_000) as u64
+    ticks * 1_000_000 / (clock_hz / 1_000) as u64
 }

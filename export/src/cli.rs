@@ -1,15 +1,18 @@
 //! The commands: one file each, all in one enum.
 
+mod bench;
 mod demo;
 mod emulated;
 mod files;
 mod images;
 mod inspect;
+mod network;
 mod onnx;
 mod plan;
 mod progress;
 mod quantize;
 mod run;
+mod sweep;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +34,7 @@ enum Command {
     Validate(validate::Validate),
     Run(run::Run),
     Inspect(inspect::Inspect),
+    Bench(bench::BenchCommand),
     Demo(demo::Demo),
 }
 
@@ -54,6 +58,7 @@ impl Cli {
             Command::Validate(command) => command.run(),
             Command::Run(command) => command.run().map(|()| true),
             Command::Inspect(command) => command.run().map(|()| true),
+            Command::Bench(command) => command.run().map(|()| true),
             Command::Demo(command) => command.run(),
         }
     }

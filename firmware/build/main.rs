@@ -4,12 +4,12 @@
 mod boards;
 mod samples;
 
-use boards::{BOARDS, Board};
+use boards::{BOARDS, Board, CORES, SUBSETS};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The zoo's first network, relative to the workspace.
-const DEFAULT_PLAN: &str = "models/mnist-cnn/net.plan";
+const DEFAULT_NETWORK: &str = "models/mnist-cnn";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
@@ -25,60 +25,80 @@ fn main() {
 
 fn generate() -> Result<(), String> {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let index = chosen_board()?;
-    let board = &BOARDS[index];
+    let (place, board) = chosen_board()?;
     write(&out, "memory.x", memory_x(board).as_bytes())?;
-    write(&out, "board.rs", format!("&boards::BOARDS[{index}]").as_bytes())?;
+    write(&out, "board.rs", format!("&boards::{place}").as_bytes())?;
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
 
-    let (path, plan) = read_plan()?;
+    let (path, plan) = read_plan(board)?;
     write(&out, "net.plan", &plan)?;
     let samples = samples::generate(&plan, board).map_err(|e| format!("{}: {e}", path.display()))?;
     write(&out, "samples.rs", samples.as_bytes())
 }
 
-/// The board whose feature is on, by its place in the table.
-fn chosen_board() -> Result<usize, String> {
-    let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
-    let feature = |name: &str| format!("CARGO_FEATURE_BOARD_{}", name.to_uppercase());
-    let chosen: Vec<usize> = (0..names.len()).filter(|&i| env::var_os(feature(names[i])).is_some()).collect();
-    let [index] = chosen[..] else {
+/// The board whose feature is on, and its place in the tables.
+fn chosen_board() -> Result<(String, &'static Board), String> {
+    let place = |table: &'static str, boards: &'static [Board]| {
+        boards.iter().enumerate().map(move |(i, board)| (format!("{table}[{i}]"), board))
+    };
+    let feature = |board: &Board| format!("CARGO_FEATURE_BOARD_{}", board.name.to_uppercase().replace('-', "_"));
+    let tables = place("BOARDS", BOARDS).chain(place("SUBSETS", SUBSETS)).chain(place("CORES", CORES));
+    let all: Vec<(String, &Board)> = tables.collect();
+    let chosen: Vec<_> = all.iter().filter(|(_, board)| env::var_os(feature(board)).is_some()).collect();
+    let [(place, board)] = chosen[..] else {
         return Err(format!(
             "{} boards chosen, expected one: build with --features board-NAME, where NAME is one of {}",
             chosen.len(),
-            names.join(", ")
+            all.iter().map(|(_, board)| board.name).collect::<Vec<_>>().join(", ")
         ));
     };
-    let (board, target) = (&BOARDS[index], env::var("TARGET").expect("cargo sets TARGET"));
+    let target = env::var("TARGET").expect("cargo sets TARGET");
     if board.target != target {
         let (name, right) = (board.name, board.target);
         return Err(format!("board {name} is a {}: build with --target {right}, not {target}", board.core));
     }
-    Ok(index)
+    Ok((place.clone(), board))
 }
 
-/// cortex-m-rt's link.x includes this.
+/// cortex-m-rt's link.x includes this, and so does riscv-rt's, which wants to know besides what goes where.
 fn memory_x(board: &Board) -> String {
     let line = |name: &str, region: &boards::Region| {
         format!("  {name} : ORIGIN = {:#010x}, LENGTH = {}\n", region.origin, region.len_bytes)
     };
-    format!("MEMORY {{\n{}{}}}\n", line("FLASH", &board.flash), line("RAM", &board.ram))
+    let memory = format!("MEMORY {{\n{}{}}}\n", line("FLASH", &board.flash), line("RAM", &board.ram));
+    if !board.target.starts_with("riscv") {
+        return memory;
+    }
+    let regions =
+        [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")];
+    regions.iter().fold(memory, |all, (region, place)| all + &format!("REGION_ALIAS(\"REGION_{region}\", {place});\n"))
 }
 
-/// $PLAN, or the zoo's first network.
-fn read_plan() -> Result<(PathBuf, Vec<u8>), String> {
+/// $PLAN, or the zoo's first network, planned for the board's core.
+fn read_plan(board: &Board) -> Result<(PathBuf, Vec<u8>), String> {
     println!("cargo::rerun-if-env-changed=PLAN");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("firmware is a folder of the workspace");
-    let path = workspace.join(env::var("PLAN").unwrap_or(DEFAULT_PLAN.into()));
+    let default = || format!("{DEFAULT_NETWORK}/{}.plan", shipped(board.plan_target));
+    let path = workspace.join(env::var("PLAN").unwrap_or_else(|_| default()));
     println!("cargo::rerun-if-changed={}", path.display());
     let plan = fs::read(&path).map_err(|e| {
         format!(
-            "no plan at {}: {e}. Make one with `cargo run --release -- plan INT8.onnx -o FILE` and set PLAN=FILE",
-            path.display()
+            "no plan at {}: {e}. Make one with `cargo run --release -- plan INT8.onnx --target {} -o FILE` and set PLAN=FILE",
+            path.display(),
+            board.plan_target
         )
     })?;
     Ok((path, plan))
+}
+
+/// The name of the plan that ships for a target.
+fn shipped(plan_target: &str) -> &str {
+    match plan_target {
+        "portable" => "net",
+        "cortex-m7" | "cortex-m33" => "cortex-m4", // the same kernels
+        own => own,
+    }
 }
 
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), String> {

@@ -1,16 +1,12 @@
 //! The images that travel inside the ELF, with the logits that the host's engine gives for them.
 
-use crate::boards::Board;
+use crate::boards::{Board, Frame};
 use infer_nostd::fixed::quantize;
 use infer_nostd::{Engine, Plan, TensorInfo};
 use std::fmt::Write;
 
 /// Enough for an accuracy that means something, few enough to leave the flash to the network.
 const MAX_SAMPLES: usize = 20;
-/// Flash left for the program itself.
-const CODE_BYTES: usize = 32 * 1024;
-/// RAM left for the stack, which measures 1 KB at its deepest.
-const STACK_BYTES: usize = 3 * 512;
 /// Any seed but those that training and the tests use.
 const SEED: u64 = 0x5EED;
 
@@ -27,9 +23,7 @@ pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<String, String> {
     }
     let words: Vec<u32> = plan_bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
     let plan = Plan::parse(&words).map_err(|e| e.to_string())?;
-    // On the stack as well: a row of the image as bytes and as int8, two answers, the engine's table of progress.
-    let frame = 2 * plan.input().row_len() + 2 * plan.output().len() + 4 * plan.tensor_count();
-    fits(4 * plan.arena_words() + STACK_BYTES + frame, board)?;
+    fits(&plan, board)?;
     let mut arena = vec![0; plan.arena_words()];
     let mut engine = Engine::new(plan, &mut arena).map_err(|e| e.to_string())?;
     let input = plan.input();
@@ -44,16 +38,21 @@ pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<String, String> {
 }
 
 /// The linker would notice statics beyond RAM, but not a stack that grows into them.
-fn fits(ram_bytes: usize, board: &Board) -> Result<(), String> {
-    let (name, len_bytes) = (board.name, board.ram.len_bytes);
-    if ram_bytes > len_bytes as usize {
-        return Err(format!("the plan and a stack need {ram_bytes} bytes of RAM, {name} has {len_bytes}"));
+fn fits(plan: &Plan, board: &Board) -> Result<(), String> {
+    let frame =
+        Frame { row_len: plan.input().row_len(), answer_len: plan.output().len(), tensors: plan.tensor_count() };
+    let (needs, left) = (4 * plan.arena_words() + plan.stack_bytes(), board.plan_ram_bytes(&frame));
+    if needs > left {
+        let (name, has) = (board.name, board.ram.len_bytes);
+        return Err(format!(
+            "the plan takes {needs} bytes of RAM and {name} has {left} for it, of {has}: plan with --ram-budget {left}"
+        ));
     }
     Ok(())
 }
 
 fn count(plan_bytes: usize, board: &Board, image_bytes: usize) -> usize {
-    ((board.flash.len_bytes as usize).saturating_sub(plan_bytes + CODE_BYTES) / image_bytes).clamp(1, MAX_SAMPLES)
+    (board.plan_flash_bytes().saturating_sub(plan_bytes) / image_bytes).clamp(1, MAX_SAMPLES)
 }
 
 /// A digit where the network reads 28×28 in grey, else noise: the bits can be compared, if not the classes.

@@ -5,22 +5,18 @@
 //! - `selftest`, or nothing: reads the images embedded in it and holds every logit against the host's.
 //! - `classify IN OUT`: reads int8 images from the host's file IN, writes their int8 logits to OUT.
 //!
-//! It ends with exit status 0 (done), 1 (a check failed), 2 (bad input), 101 (panic) or 139 (HardFault). Built for the
+//! It ends with exit status 0 (done), 1 (a check failed), 2 (bad input), 101 (panic) or 139 (a fault). Built for the
 //! host, it only says how to build it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
 mod app;
-#[path = "../boards.rs"]
-mod boards;
-#[cfg(test)]
-mod tests;
 
 #[cfg(not(target_os = "none"))]
 fn main() {
     println!("This program is for a microcontroller. Build it for one of these:");
-    for board in boards::BOARDS {
-        let boards::Board { name, title, target, .. } = board;
+    for board in firmware::boards::BOARDS {
+        let firmware::boards::Board { name, title, target, .. } = board;
         println!("  {title}\n    cargo build -p firmware --profile firmware --target {target} --features board-{name}");
     }
 }

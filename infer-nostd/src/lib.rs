@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The tour, from the bottom up: [`fixed`] is the arithmetic and the only code that rounds an activation; [`arch`] holds the inner
-//! products; [`ops`] the operators, one a file; [`ring`] the rows that are alive; [`plan`] the file and its check;
+//! products and the kernels for particular cores; [`ops`] the operators, one a file; [`ring`] the rows that are alive; [`plan`] the file and its check;
 //! [`schedule`] who works when; [`pipeline`] the engine.
 
 #![no_std]
@@ -48,7 +48,7 @@ extern crate std;
 /// ```
 /// infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-cnn/net.plan"));
 /// let mut arena = [0; PLAN.arena_words()];
-/// assert!(infer_nostd::Engine::<{ PLAN.tensor_count() }>::sized(PLAN, &mut arena).is_ok());
+/// assert!(infer_nostd::Engine::<{ PLAN.tensor_count() }, { PLAN.uses() }>::sized(PLAN, &mut arena).is_ok());
 /// ```
 ///
 /// A file that fails its check does not compile:

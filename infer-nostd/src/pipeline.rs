@@ -2,19 +2,19 @@
 
 use crate::arch;
 use crate::ops::{self, Step};
-use crate::plan::{Kind, MAX_TENSORS, Operator, Plan, Tensor};
-use crate::ring::{self, Rows};
-use crate::schedule::{self, Progress};
+use crate::plan::{Kernel, Kind, MAX_TENSORS, Plan, Uses};
+use crate::ring::{Map, RowMut, Rows};
+use crate::schedule::{self, Progress, Span};
 use core::fmt;
 use core::ops::Range;
 use heapless::Vec;
 
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
 ///
-/// `TENSORS` is the size of the table of progress, 4 bytes an entry: [`Engine::new`] takes one that fits any plan;
-/// firmware names [`Plan::tensor_count`] and calls [`Engine::sized`].
+/// `TENSORS` is the size of the table of progress, 6 bytes an entry, and `USES` what the engine can do: [`Engine::new`] takes
+/// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
 #[derive(Debug)]
-pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS> {
+pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
     plan: Plan<'a>,
     arena: &'a mut [u32],
     progress: Vec<Progress, TENSORS>,
@@ -36,6 +36,8 @@ pub enum EngineError {
         /// Entries that the plan needs.
         expected: usize,
     },
+    /// `USES` lacks what the plan needs: it was taken from another plan.
+    LacksOperators,
     /// A row, or an image, of another length than the input's.
     InputLength {
         /// Values expected.
@@ -52,6 +54,7 @@ impl fmt::Display for EngineError {
                 write!(f, "the arena has {found} words, the plan needs {expected}: see Plan::arena_words")
             }
             Self::TableTooSmall { expected } => write!(f, "the engine's TENSORS must be at least {expected}"),
+            Self::LacksOperators => write!(f, "the engine's USES is not this plan's: see Plan::uses"),
             Self::InputLength { expected, found } => write!(f, "the input has {found} values, expected {expected}"),
         }
     }
@@ -60,7 +63,7 @@ impl fmt::Display for EngineError {
 impl core::error::Error for EngineError {}
 
 impl<'a> Engine<'a> {
-    /// An engine with a table of progress that fits any plan.
+    /// An engine that runs any plan.
     ///
     /// # Errors
     /// [`EngineError::ArenaTooSmall`].
@@ -69,15 +72,18 @@ impl<'a> Engine<'a> {
     }
 }
 
-impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
-    /// An engine with a table of progress of `TENSORS` entries.
+impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
+    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`.
     ///
     /// # Errors
-    /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`].
+    /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`], [`EngineError::LacksOperators`].
     pub fn sized(plan: Plan<'a>, arena: &'a mut [u32]) -> Result<Self, EngineError> {
         let (expected, found) = (plan.arena_words(), arena.len());
         if found < expected {
             return Err(EngineError::ArenaTooSmall { expected, found });
+        }
+        if USES != Uses::ALL.0 && plan.uses() & !USES != 0 {
+            return Err(EngineError::LacksOperators);
         }
         let mut progress = Vec::new();
         progress
@@ -97,9 +103,9 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
     pub fn start(&mut self) {
         schedule::start(&self.plan, &mut self.progress);
         for id in 0..self.plan.tensor_count() {
-            let tensor = self.plan.tensor(id);
+            let tensor = self.map(id);
             if tensor.pads != [0; 4] {
-                arch::as_i8_mut(&mut self.arena[ring_range(&tensor)]).fill(tensor.zero_point);
+                self.arena[tensor.words()].fill(tensor.zero_word());
             }
         }
     }
@@ -111,17 +117,41 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
     /// # Errors
     /// [`EngineError::InputLength`]; the image in flight stays as it is.
     pub fn push_row(&mut self, row: &[i8]) -> Result<Option<&[i8]>, EngineError> {
+        self.push_row_with(row, &mut |_| {})
+    }
+
+    /// The same, and tells `probe` the number of each operator before it makes a step: for measuring.
+    ///
+    /// # Errors
+    /// As [`push_row`](Self::push_row).
+    pub fn push_row_with(&mut self, row: &[i8], probe: &mut impl FnMut(usize)) -> Result<Option<&[i8]>, EngineError> {
         let input = self.plan.tensor(0);
         expect_len(input.row_len(), row.len())?;
         if !schedule::input_open(&self.plan, &self.progress) {
             self.start();
         }
-        let at = self.progress[0].rows as usize;
-        ring::interior(&input, arch::as_i8_mut(&mut self.arena[ring_range(&input)]), at).copy_from_slice(row);
+        self.store_row(row);
         self.progress[0].rows += 1;
-        self.settle(input.last_reader);
+        self.settle(input.last_reader, probe);
         // The output may be complete before the last row, where strides leave rows at the end unread.
         Ok(if schedule::input_open(&self.plan, &self.progress) { None } else { Some(self.output()) })
+    }
+
+    /// Puts a row of the image into the input's ring.
+    #[inline(never)] // its frame is gone when the operators work
+    fn store_row(&mut self, row: &[i8]) {
+        let input = self.map(0);
+        let at = input.pads[0] as usize + self.progress[0].rows as usize;
+        let ring = &mut self.arena[input.words()];
+        for lane in 0..input.rows_a_step().min(at + 1) {
+            let mut slot = RowMut::new(&input, ring, at - lane);
+            for channel in 0..input.channels as usize {
+                let mut values = slot.channel(channel + lane);
+                for (x, pixel) in row.chunks_exact(input.channels as usize).enumerate() {
+                    values.put(x, pixel[channel]);
+                }
+            }
+        }
     }
 
     /// Takes a whole image, H·W·C values, channels last, and gives the output, channels last.
@@ -138,106 +168,170 @@ impl<'a, const TENSORS: usize> Engine<'a, TENSORS> {
         Ok(self.output())
     }
 
+    #[inline(never)] // what it decodes is off the stack again
+    fn map(&self, id: usize) -> Map {
+        Map::of(self.plan.tensor(id))
+    }
+
     /// The output of the last complete image.
     fn output(&self) -> &[i8] {
-        let output = self.plan.tensor(self.plan.operator_count());
-        let words = &self.arena[ring_range(&output)];
+        let output = self.map(self.plan.operator_count());
+        let words = &self.arena[output.words()];
         &arch::as_i8(words)[..output.height as usize * output.row_len()]
     }
 
     /// Lets every operator work that can, until none can.
-    fn settle(&mut self, mut from: u16) {
+    #[inline(always)]
+    fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
         while let Some(id) = schedule::next_ready(&self.plan, &self.progress, from) {
-            self.step(id);
-            schedule::advance(&self.plan, &mut self.progress, id);
-            from = schedule::resume_from(&self.plan, id);
+            probe(id);
+            from = self.step(id);
         }
     }
 
-    /// One step of operator `id`: it reads rows and gives a row, or takes one into its accumulators.
-    fn step(&mut self, id: usize) {
+    /// One step of operator `id`: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for
+    /// work next.
+    #[inline(never)]
+    fn step(&mut self, id: usize) -> u16 {
         let operator = self.plan.operator(id);
-        for i in 0..operator.input_count() {
-            self.fill_padding(id, &operator, operator.inputs[i] as usize);
-        }
-        let (input, output) = (self.plan.tensor(operator.inputs[0] as usize), self.plan.tensor(id + 1));
+        let (input, output) = (self.map(operator.inputs[0] as usize), self.map(id + 1));
+        let progress = self.progress[id + 1];
         let step = Step {
-            id,
-            operator,
-            input,
-            output,
-            weights: arch::as_i8(self.plan.weights(id)),
-            table: self.plan.table(id),
-            number: self.progress[id + 1].steps as usize,
+            operator: &operator,
+            input: &input,
+            output: &output,
+            weights: self.plan.data(operator.weights),
+            table: self.plan.data(operator.table),
+            number: progress.steps as usize,
         };
-        match operator.kind {
-            Kind::Conv2d => self.window_step(&step, ops::conv2d::row),
-            Kind::Depthwise => self.window_step(&step, ops::depthwise::row),
-            Kind::MaxPool => self.window_step(&step, ops::max_pool::row),
-            Kind::AveragePool => self.window_step(&step, ops::average_pool::row),
-            Kind::Dense => self.accumulating_step(&step, ops::dense::take),
-            Kind::GlobalAveragePool => self.accumulating_step(&step, ops::global_average_pool::take),
-            Kind::Add => self.sum_step(&step),
-            Kind::Requantize => self.window_step(&step, ops::add::requantize_row),
+        let span = schedule::span(&operator, &input, step.number);
+        self.fill_padding(&step, span.last);
+        self.run(&step, span, output.pads[0] as usize + progress.rows as usize);
+        if input.lands {
+            self.bring_in(&input, span.last);
+        }
+        let now = schedule::advanced(progress, &operator, &input, &output);
+        self.progress[id + 1] = now;
+        let next = schedule::resume_from(&output, id);
+        if output.lands {
+            self.settle_landed(&output, next as usize, output.pads[0] as usize + now.rows as usize - 1);
+        }
+        next
+    }
+
+    /// Moves the row that has just landed into the ring unless it is the last one that its reader is about to read.
+    #[inline(never)]
+    fn settle_landed(&mut self, map: &Map, reader: usize, row: usize) {
+        let steps = self.progress[reader + 1].steps as usize;
+        let span = schedule::span(&self.plan.operator(reader), map, steps);
+        if row != span.last {
+            self.bring_in(map, row);
         }
     }
 
-    /// A step that reads rows and gives one.
-    fn window_step(&mut self, step: &Step, row: fn(&Step, Rows, &mut [i8])) {
-        let at = self.progress[step.id + 1].rows as usize;
-        let [read, write] = disjoint(self.arena, [ring_range(&step.input), ring_range(&step.output)]);
-        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
-        row(step, rows(step, &step.input, read), out);
+    /// Moves the row that has landed into its slot of the ring.
+    #[inline(never)]
+    fn bring_in(&mut self, map: &Map, row: usize) {
+        let [landing, ring] = disjoint(self.arena, [map.landing_range(), map.words()]);
+        let slot = row % map.slots as usize * landing.len();
+        ring[slot..slot + landing.len()].copy_from_slice(landing);
     }
 
-    /// A step that takes a row into accumulators.
-    fn accumulating_step(&mut self, step: &Step, take: fn(&Step, &[i8], &mut [i32], &mut [i8])) {
-        let at = self.progress[step.id + 1].rows as usize;
+    /// The work of a step, into row `at` of the output.
+    ///
+    /// What `USES` has not, the compiler does not even look at.
+    #[inline(always)]
+    fn run(&mut self, step: &Step, span: Span, at: usize) {
+        let has_kernel = step.operator.kernel != Kernel::Portable;
+        let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
+            Kind::Conv2d if has_kernel && const { Uses(USES).conv_kernels() } => ops::packed::row::<USES>,
+            Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
+            Kind::Depthwise if has_kernel && const { Uses(USES).any_depthwise_kernels() } => {
+                ops::packed_depthwise::row::<USES>
+            }
+            Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
+            Kind::MaxPool if step.operator.merges() && const { Uses(USES).merging_pools() } => {
+                ops::max_pool::merge::<USES>
+            }
+            Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
+            Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
+            Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {
+                return self.accumulating_step(step, span, ops::dense::take);
+            }
+            Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
+                return self.accumulating_step(step, span, ops::global_average_pool::take);
+            }
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.sum_step(step, span, at),
+            _ => unreachable!(), // `sized` has held USES against the plan
+        };
+        self.window_step(step, span, at, row);
+    }
+
+    /// A step that reads rows and gives one. One function for all operators: less code, and one frame.
+    #[inline(never)]
+    fn window_step(&mut self, step: &Step, span: Span, at: usize, row: fn(&Step, &Rows, &mut RowMut)) {
+        let (ring, write) = (step.input.words(), step.output.write_words());
+        let (ring, landing, write): (&[u32], &[u32], _) = if step.input.lands {
+            let [ring, landing, write] = disjoint(self.arena, [ring, step.input.landing_range(), write]);
+            (ring, landing, write)
+        } else {
+            let [ring, write] = disjoint(self.arena, [ring, write]);
+            (ring, &[], write)
+        };
+        let out = &mut RowMut::new(step.output, write, at);
+        out.renew_edges();
+        row(step, &Rows::new(step.input, ring, landing, span), out);
+    }
+
+    /// A step that takes a row into accumulators and writes a row after the last.
+    #[inline(never)]
+    fn accumulating_step(&mut self, step: &Step, span: Span, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
         let state = step.operator.state as usize;
-        let state = state..state + step.operator.state_words(&step.output);
-        let [read, accs, write] = disjoint(self.arena, [ring_range(&step.input), state, ring_range(&step.output)]);
-        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
-        take(step, rows(step, &step.input, read).map_row(&step.input), arch::as_i32_mut(accs), out);
+        let state = state..state + step.operator.state_words(step.output);
+        let [read, accs, write] = disjoint(self.arena, [step.input.words(), state, step.output.write_words()]);
+        let out = &mut RowMut::new(step.output, write, step.output.pads[0] as usize);
+        out.renew_edges();
+        take(step, &Rows::new(step.input, read, &[], span), arch::as_i32_mut(accs), out);
     }
 
-    /// A step that reads a row of each of two tensors, which may be the same.
-    fn sum_step(&mut self, step: &Step) {
-        let at = self.progress[step.id + 1].rows as usize;
-        let second = self.plan.tensor(step.operator.inputs[1] as usize);
+    /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
+    fn sum_step(&mut self, step: &Step, span: Span, at: usize) {
         if step.operator.input_count() == 1 {
-            return self.window_step(step, |step, rows, out| {
-                let row = rows.map_row(&step.input);
-                ops::add::sum_row(step, row, row, out);
+            return self.window_step(step, span, at, |step, rows, out| {
+                ops::add::sum_row(step, step.input, rows, rows, out);
             });
         }
-        let ranges = [ring_range(&step.input), ring_range(&second), ring_range(&step.output)];
+        let second = self.map(step.operator.inputs[1] as usize);
+        let ranges = [step.input.words(), second.words(), step.output.write_words()];
         let [a, b, write] = disjoint(self.arena, ranges);
-        let out = ring::interior(&step.output, arch::as_i8_mut(write), at);
-        let (a, b) = (rows(step, &step.input, a), rows(step, &second, b));
-        ops::add::sum_row(step, a.map_row(&step.input), b.map_row(&second), out);
+        let span_b = schedule::span(step.operator, &second, step.number);
+        let (a, b) = (Rows::new(step.input, a, &[], span), Rows::new(&second, b, &[], span_b));
+        let out = &mut RowMut::new(step.output, write, at);
+        out.renew_edges();
+        ops::add::sum_row(step, &second, &a, &b, out);
     }
 
-    /// Makes the padding below the map of tensor `source`, as far as operator `id` is about to read it.
-    fn fill_padding(&mut self, id: usize, operator: &Operator, source: usize) {
-        let tensor = self.plan.tensor(source);
-        let last = schedule::span(operator, &tensor, self.progress[id + 1].steps as usize).last;
-        while self.progress[source].rows as usize <= last {
-            let row = self.progress[source].rows as usize;
-            ring::interior(&tensor, arch::as_i8_mut(&mut self.arena[ring_range(&tensor)]), row).fill(tensor.zero_point);
+    /// Makes the padding below the map of the step's first input, down to row `last`, which the step is about to read. An operator of two inputs
+    /// reads none.
+    #[inline(never)] // like those below: what it holds is off the stack when the operator works
+    fn fill_padding(&mut self, step: &Step, last: usize) {
+        let (map, source) = (step.input, step.operator.inputs[0] as usize);
+        while map.pads[0] as usize + self.progress[source].rows as usize <= last {
+            let row = map.pads[0] as usize + self.progress[source].rows as usize;
+            let words = &mut self.arena[map.write_words()];
+            RowMut::new(map, words, row).fill_zero();
+            for lane in 1..map.rows_a_step().min(row + 1) {
+                let mut above = RowMut::new(map, words, row - lane);
+                let mut values = above.channel(lane);
+                (0..map.width as usize).for_each(|x| values.put(x, map.zero_point));
+            }
+            if map.lands && row < last {
+                self.bring_in(map, row);
+            }
             self.progress[source].rows += 1;
         }
     }
-}
-
-/// The rows of `tensor` that the step reads.
-fn rows<'a>(step: &Step, tensor: &Tensor, ring: &'a [u32]) -> Rows<'a> {
-    let first = schedule::span(&step.operator, tensor, step.number).first;
-    Rows::new(tensor, arch::as_i8(ring), first)
-}
-
-fn ring_range(tensor: &Tensor) -> Range<usize> {
-    let at = tensor.ring as usize;
-    at..at + tensor.ring_words()
 }
 
 /// Parts of the arena that the plan's check has found apart.

@@ -4,19 +4,24 @@
 //! A row that arrives wakes the operators that read it; the furthest one downstream that can make a row makes it, until
 //! none can. Nothing waits longer than it must, which is what keeps the rings short.
 //!
-//! Rows are counted with the stored padding: row `pads[0]` is the first real one. The padding below the map comes into
-//! being when a window first reaches it.
+//! Progress counts rows of the map. Where memory is meant (spans, slots), rows are counted with the stored padding: row `pads[0]`
+//! is then the first real one. The padding below the map comes into being when a window first reaches it.
 
 use crate::plan::{NO_READER, Operator, Plan, Tensor};
 
 /// How far a tensor and the operator that makes it have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Rows in the ring so far, padding counted.
+    /// Rows of the map made so far; more once the padding below has come into being.
     pub rows: u16,
-    /// Steps that the tensor's operator has made: rows given, or rows taken by one that accumulates.
+    /// Steps that the tensor's operator has made: rows given, or rows taken.
     pub steps: u16,
+    /// Rows that the operator's inputs must have before its next step; `NEVER` after the last.
+    pub need: u16,
 }
+
+/// [`Progress::need`] of an operator that has made all its steps. No tensor has as many rows.
+const NEVER: u16 = u16::MAX;
 
 /// First and last row that an operator reads, both counted, padding counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,82 +32,71 @@ pub struct Span {
     pub last: usize,
 }
 
-/// Sets every tensor to the start of an image: the padding above it is there, nothing else.
+/// Sets every tensor to the start of an image.
 ///
 /// `progress` has an entry for each of the plan's tensors.
 pub const fn start(plan: &Plan, progress: &mut [Progress]) {
+    progress[0] = Progress { rows: 0, steps: 0, need: NEVER };
     let mut id = 0;
-    while id < plan.tensor_count() {
-        progress[id] = Progress { rows: plan.tensor(id).pads[0] as u16, steps: 0 };
+    while id < plan.operator_count() {
+        let operator = plan.operator(id);
+        let input = plan.tensor(operator.inputs[0] as usize);
+        progress[id + 1] = Progress { rows: 0, steps: 0, need: needed(&operator, &input, 0) };
         id += 1;
     }
 }
 
 /// Whether tensor 0 still takes rows.
 pub const fn input_open(plan: &Plan, progress: &[Progress]) -> bool {
-    let input = plan.tensor(0);
-    (progress[0].rows as usize) < input.pads[0] as usize + input.height as usize
+    progress[0].rows < plan.tensor(0).height
 }
 
 /// Whether every row of the output has been made.
 pub const fn is_complete(plan: &Plan, progress: &[Progress]) -> bool {
     let last = plan.tensor_count() - 1;
-    progress[last].rows as usize == plan.tensor(last).height as usize
+    progress[last].rows == plan.tensor(last).height
 }
 
 /// The furthest operator at or before `from` that can make a step.
+#[inline(always)]
 pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option<usize> {
     let mut id = from as usize + 1;
     if id > plan.operator_count() {
         id = plan.operator_count();
     }
     while id > 0 {
+        let need = progress[id].need;
         id -= 1;
-        if is_ready(plan, progress, id) {
+        let [a, b] = plan.inputs(id);
+        if progress[a as usize].rows >= need && progress[b as usize].rows >= need {
             return Some(id);
         }
     }
     None
 }
 
-const fn is_ready(plan: &Plan, progress: &[Progress], id: usize) -> bool {
-    let operator = plan.operator(id);
-    let steps = progress[id + 1].steps as usize;
-    if steps == total_steps(plan, id, &operator) {
-        return false;
-    }
-    let mut i = 0;
-    while i < operator.input_count() {
-        let source = operator.inputs[i] as usize;
-        let input = plan.tensor(source);
-        if span(&operator, &input, steps).last >= available(&input, progress[source]) {
-            return false;
-        }
-        i += 1;
-    }
-    true
+/// Steps that the operator makes for one image.
+const fn total_steps(operator: &Operator, input: &Tensor, output: &Tensor) -> usize {
+    if operator.kind.accumulates() { input.height as usize } else { output.height as usize * operator.steps_a_row() }
 }
 
-/// Steps that operator `id` makes for one image.
-const fn total_steps(plan: &Plan, id: usize, operator: &Operator) -> usize {
-    if operator.kind.accumulates() {
-        plan.tensor(operator.inputs[0] as usize).height as usize
+/// Rows of its inputs that the operator must have for step `step`.
+const fn needed(operator: &Operator, input: &Tensor, step: usize) -> u16 {
+    let rows = if operator.takes_rows() {
+        step + 1
     } else {
-        plan.tensor(id + 1).height as usize
-    }
-}
-
-/// Rows that may be read: those in the ring and, once the map is whole, the padding below it.
-const fn available(input: &Tensor, progress: Progress) -> usize {
-    let real_end = input.pads[0] as usize + input.height as usize;
-    let rows = progress.rows as usize;
-    if rows >= real_end { input.padded_height() } else { rows }
+        let end = step * operator.strides[0] as usize + operator.extent(0);
+        end.saturating_sub(operator.pads[0] as usize)
+    };
+    // With the map whole, the padding below it can be made as well.
+    if rows < input.height as usize { rows as u16 } else { input.height }
 }
 
 /// The rows of `input` that step `step` of `operator` reads.
+#[inline(always)]
 pub const fn span(operator: &Operator, input: &Tensor, step: usize) -> Span {
     let top = input.pads[0] as usize;
-    if operator.kind.accumulates() {
+    if operator.takes_rows() {
         return Span { first: top + step, last: top + step };
     }
     let first = top + step * operator.strides[0] as usize; // of the window, moved down by the operator's own padding
@@ -125,15 +119,22 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
     }
 }
 
-/// Counts the step that operator `id` has just made; whether it gave a row.
-pub const fn advance(plan: &Plan, progress: &mut [Progress], id: usize) -> bool {
-    let operator = plan.operator(id);
-    progress[id + 1].steps += 1;
-    let gives = !operator.kind.accumulates() || progress[id + 1].steps as usize == total_steps(plan, id, &operator);
-    if gives {
-        progress[id + 1].rows += 1;
+/// The progress of an operator's output after the operator's next step.
+#[inline(always)]
+pub const fn advanced(progress: Progress, operator: &Operator, input: &Tensor, output: &Tensor) -> Progress {
+    let steps = progress.steps as usize + 1;
+    let is_last = steps == total_steps(operator, input, output);
+    let gives = if operator.kind.accumulates() {
+        is_last
+    } else {
+        // Division is slow on the smallest cores, and seldom needed.
+        !operator.merges() || steps.is_multiple_of(operator.window[0] as usize)
+    };
+    Progress {
+        rows: progress.rows + gives as u16,
+        steps: steps as u16,
+        need: if is_last { NEVER } else { needed(operator, input, steps) },
     }
-    gives
 }
 
 /// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once.
@@ -143,7 +144,7 @@ pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16])
     start(plan, progress);
     let mut id = 0;
     while id < plan.tensor_count() {
-        alive[id] = progress[id].rows;
+        alive[id] = plan.tensor(id).pads[0] as u16;
         id += 1;
     }
     while input_open(plan, progress) {
@@ -152,20 +153,22 @@ pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16])
         let mut from = plan.tensor(0).last_reader;
         while let Some(id) = next_ready(plan, progress, from) {
             note_padding(plan, progress, alive, id);
-            if advance(plan, progress, id) {
-                progress[id + 1].rows -= 1;
-                note_row(plan, progress, alive, id + 1);
-                progress[id + 1].rows += 1;
-            }
-            from = resume_from(plan, id);
+            // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
+            // which costs nothing: its output has no earlier row.
+            note_row(plan, progress, alive, id + 1);
+            let operator = plan.operator(id);
+            let (input, output) = (plan.tensor(operator.inputs[0] as usize), plan.tensor(id + 1));
+            progress[id + 1] = advanced(progress[id + 1], &operator, &input, &output);
+            from = resume_from(&output, id);
         }
     }
     is_complete(plan, progress)
 }
 
-/// Where to look for work after operator `id` has made a step.
-pub const fn resume_from(plan: &Plan, id: usize) -> u16 {
-    match plan.tensor(id + 1).last_reader {
+/// Where to look for work after operator `id` has made a step into `output`.
+#[inline(always)]
+pub const fn resume_from(output: &Tensor, id: usize) -> u16 {
+    match output.last_reader {
         NO_READER => id as u16,
         reader => reader,
     }
@@ -174,21 +177,18 @@ pub const fn resume_from(plan: &Plan, id: usize) -> u16 {
 /// Padding below the map, made because operator `id` is about to read it.
 const fn note_padding(plan: &Plan, progress: &mut [Progress], alive: &mut [u16], id: usize) {
     let operator = plan.operator(id);
-    let mut i = 0;
-    while i < operator.input_count() {
-        let source = operator.inputs[i] as usize;
-        let last = span(&operator, &plan.tensor(source), progress[id + 1].steps as usize).last;
-        while progress[source].rows as usize <= last {
-            note_row(plan, progress, alive, source);
-            progress[source].rows += 1;
-        }
-        i += 1;
+    let source = operator.inputs[0] as usize; // an operator of two inputs reads no padding
+    let input = plan.tensor(source);
+    let last = span(&operator, &input, progress[id + 1].steps as usize).last;
+    while input.pads[0] as usize + progress[source].rows as usize <= last {
+        note_row(plan, progress, alive, source);
+        progress[source].rows += 1;
     }
 }
 
 /// Takes note of the rows of tensor `id` that must be alive while its next one is written.
 const fn note_row(plan: &Plan, progress: &[Progress], alive: &mut [u16], id: usize) {
-    let row = progress[id].rows as usize;
+    let row = plan.tensor(id).pads[0] as usize + progress[id].rows as usize;
     let oldest = oldest_needed(plan, progress, id);
     let rows = row + 1 - if oldest < row { oldest } else { row };
     if rows > alive[id] as usize {
@@ -207,9 +207,8 @@ const fn oldest_needed(plan: &Plan, progress: &[Progress], id: usize) -> usize {
     while reader <= tensor.last_reader as usize {
         let operator = plan.operator(reader);
         let reads = operator.inputs[0] as usize == id || operator.inputs[1] as usize == id;
-        let steps = progress[reader + 1].steps as usize;
-        if reads && steps < total_steps(plan, reader, &operator) {
-            let first = span(&operator, &tensor, steps).first;
+        if reads && progress[reader + 1].need != NEVER {
+            let first = span(&operator, &tensor, progress[reader + 1].steps as usize).first;
             if first < oldest {
                 oldest = first;
             }
@@ -217,4 +216,50 @@ const fn oldest_needed(plan: &Plan, progress: &[Progress], id: usize) -> usize {
         reader += 1;
     }
     oldest
+}
+
+/// Whether short-lived rows of two tensors, the second made later, may have the same place in memory: neither tensor is made from the other.
+pub const fn take_turns(plan: &Plan, first: usize, second: usize) -> bool {
+    let inputs = plan.operator(second - 1).inputs;
+    inputs[0] as usize != first && inputs[1] as usize != first
+}
+
+/// Whether each row of the tensor is dead as soon as the operator that it wakes has made its step: the reader is alone, takes
+/// every row in its turn and waits for nothing else, and the maker writes a row in one step.
+pub const fn is_passing(plan: &Plan, id: usize) -> bool {
+    let tensor = plan.tensor(id);
+    let is_bare = u32::from_le_bytes(tensor.pads) == 0 && !tensor.lands;
+    if !has_one_reader(plan, id) || tensor.slots != 1 || !is_bare {
+        return false;
+    }
+    let reader = plan.operator(tensor.last_reader as usize);
+    reader.takes_rows() || reader.window[0] == 1 && reader.strides[0] == 1
+}
+
+/// Whether the tensor's rows may land: its reader is alone and a convolution, which then runs whenever the last row of its window has just
+/// come, so that the newest row is the only one outside the ring; and the maker writes a row in one step.
+pub const fn may_land(plan: &Plan, id: usize) -> bool {
+    if !has_one_reader(plan, id) {
+        return false;
+    }
+    let reader = plan.operator(plan.tensor(id).last_reader as usize);
+    reader.kind.reads_padding() && (reader.pads[0] as usize) < reader.extent(0) && reader.extent(0) > 1
+}
+
+/// Whether one operator of one input reads the tensor, and another made it, each row in one step.
+const fn has_one_reader(plan: &Plan, id: usize) -> bool {
+    let tensor = plan.tensor(id);
+    if id == 0 || tensor.is_output() || plan.operator(id - 1).takes_rows() {
+        return false;
+    }
+    let mut readers = 0;
+    let mut operator = id;
+    while operator < plan.operator_count() {
+        let inputs = plan.inputs(operator);
+        if inputs[0] as usize == id || inputs[1] as usize == id {
+            readers += 1;
+        }
+        operator += 1;
+    }
+    readers == 1 && plan.operator(tensor.last_reader as usize).input_count() == 1
 }

@@ -1,6 +1,7 @@
 //! Networks out of a seed: shapes that divide by nothing, windows that hang over every edge, scales of all sizes.
 
 use export::graph::Window;
+use export::plan::{Options, Target, plan_for};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, TensorId, Weights};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
@@ -40,6 +41,15 @@ pub const LAYERS: [Layer; 9] = [
     Layer::Add,
     Layer::Requantize,
 ];
+
+/// The fastest plan of a network for a target, the smallest, and one that has half the flash that lies between.
+pub fn between(graph: &QuantGraph, target: Target) -> [Options; 3] {
+    let flash = |options: &Options| plan_for(graph, options).map_or(0, |words| words.len() * 4);
+    let fastest = Options { target, ..Options::default() };
+    let smallest = Options { smallest: true, ..fastest };
+    let budget = (flash(&fastest) + flash(&smallest)) / 2;
+    [fastest, smallest, Options { flash_budget: Some(budget), ..fastest }]
+}
 
 /// A seeded source of networks and images.
 pub struct Generator {
@@ -87,8 +97,60 @@ impl Generator {
         graph
     }
 
+    /// A network of `depth` layers of the shapes that kernels are made for, sums and max pools between them, of maps of up to
+    /// `most` channels. What comes out last is no kernel's.
+    pub fn kernels(&mut self, depth: usize, most: usize) -> QuantGraph {
+        let channels = [1, 1, 3, 5][self.range(0, 3)];
+        let shape = [channels, self.range(8, 16), self.range(7, 17)];
+        let mut graph = self.begin_with(shape);
+        for _ in 0..depth {
+            let [channels, height, width] = graph.tensors[graph.output].shape;
+            let outputs = [1, 3, 5, 8, 10, 13, 16, 17][self.range(0, 7)].min(most);
+            let axis = |kernel, stride, dilation| [kernel, stride, dilation];
+            let square = [axis(3, 1, 1); 2];
+            match self.range(0, 15) {
+                0..=3 => self.conv_of(&mut graph, square, 1, outputs),
+                4 | 5 => self.conv_of(&mut graph, [axis(1, 1, 1); 2], 1, outputs),
+                6 => self.conv_of(&mut graph, [axis(3, 2, 1); 2], 1, outputs),
+                7 => self.conv_of(&mut graph, [axis(1, 2, 1), axis(2, 1, 2)], 1, outputs),
+                8 | 9 => self.conv_of(&mut graph, square, channels, channels),
+                10 => self.conv_of(&mut graph, [axis(3, 1, 2), axis(3, 2, 1)], channels, channels),
+                11 => self.conv_of(&mut graph, [axis(5, 1, 1); 2], channels, channels),
+                12 => self.conv_of(&mut graph, [axis(5, 2, 1), axis(4, 2, 1)], channels, channels),
+                13 => self.conv_of(&mut graph, [axis(2, 1, 1), axis(3, 3, 2)], channels, channels),
+                14 if height > 2 && width > 2 => {
+                    let kernel = self.range(2, 3);
+                    let window = Window { kernel: [kernel; 2], strides: [2; 2], dilations: [1; 2], pads: [0; 4] };
+                    self.max_pool(&mut graph, window);
+                }
+                _ => self.push(&mut graph, Layer::Add),
+            }
+        }
+        self.push(&mut graph, Layer::Requantize);
+        graph
+    }
+
+    /// A convolution whose padding keeps the map's size where the stride is 1, or leaves some of it out. `axes` are down and across: kernel,
+    /// stride, dilation.
+    fn conv_of(&mut self, graph: &mut QuantGraph, axes: [[usize; 3]; 2], groups: usize, outputs: usize) {
+        let [_, height, width] = graph.tensors[graph.output].shape;
+        let mut window = Window { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads: [0; 4] };
+        for (i, ([kernel, stride, dilation], len)) in axes.into_iter().zip([height, width]).enumerate() {
+            let extent = (kernel - 1) * dilation + 1;
+            let before = self.range(0, extent / 2);
+            let after = self.range(0, extent / 2).max(extent.saturating_sub(before + len));
+            (window.kernel[i], window.strides[i], window.dilations[i]) = (kernel, stride, dilation);
+            (window.pads[i], window.pads[i + 2]) = (before, after);
+        }
+        self.conv_with(graph, window, groups, outputs);
+    }
+
     fn begin(&mut self) -> QuantGraph {
         let shape = [self.range(1, 9), self.range(1, 13), self.range(1, 13)];
+        self.begin_with(shape)
+    }
+
+    fn begin_with(&mut self, shape: [usize; 3]) -> QuantGraph {
         let input = self.tensor("input".into(), shape);
         let metadata = Default::default();
         QuantGraph { name: "generated".into(), tensors: vec![input], nodes: Vec::new(), input: 0, output: 0, metadata }
@@ -123,12 +185,7 @@ impl Generator {
             }
             Layer::MaxPool => {
                 let window = self.window(height, width, true);
-                let y = QuantTensor {
-                    name: format!("t{}", graph.nodes.len()),
-                    shape: out_shape(channels, &window, height, width),
-                    ..x
-                };
-                self.node(graph, QuantOp::MaxPool { window }, vec![graph.output], y);
+                self.max_pool(graph, window);
             }
             Layer::AveragePool => {
                 let window = self.window(height, width, true);
@@ -158,6 +215,14 @@ impl Generator {
         }
     }
 
+    fn max_pool(&mut self, graph: &mut QuantGraph, window: Window) {
+        let x = graph.tensors[graph.output].clone();
+        let [channels, height, width] = x.shape;
+        let shape = out_shape(channels, &window, height, width);
+        let y = QuantTensor { name: format!("t{}", graph.nodes.len()), shape, ..x };
+        self.node(graph, QuantOp::MaxPool { window }, vec![graph.output], y);
+    }
+
     fn conv(&mut self, graph: &mut QuantGraph, groups: usize) {
         let [channels, height, width] = graph.tensors[graph.output].shape;
         let window = self.window(height, width, false);
@@ -167,6 +232,11 @@ impl Generator {
         } else {
             groups * self.range(1, 10 / groups.min(10)).max(1)
         };
+        self.conv_with(graph, window, groups, outputs);
+    }
+
+    fn conv_with(&mut self, graph: &mut QuantGraph, window: Window, groups: usize, outputs: usize) {
+        let [channels, height, width] = graph.tensors[graph.output].shape;
         let shape = [outputs, channels / groups, window.kernel[0], window.kernel[1]];
         let (weights, clamp) = (self.weights(shape), self.clamp());
         let taps = shape[1..].iter().product();

@@ -1,29 +1,30 @@
 //! The very ELF that is flashed, in QEMU's machine of the same chip: the same bits as on the host, within the chip's RAM.
 
 use data::digits;
-use export::board::{BOARDS, Board, Emulated, Firmware};
-use export::plan;
+use export::board::{self, BOARDS, Board, Emulated, Firmware, SUBSETS};
+use export::plan::{self, Options, Target};
+use export::quantize::QuantGraph;
 use export::validate::{self, Stage};
 use infer_nostd::Plan;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 use tests::generate::Generator;
-use tests::zoo::folder;
+use tests::zoo::{int8, read};
 
 /// Images a board is asked: enough to fill every ring many times over, few enough for an emulator.
 const IMAGES: usize = 40;
 
-/// The logits of the board and of the host for the same images, as the reals that the steps stand for.
-fn assert_same_bits(board: &'static Board, plan_file: &Path, images: &[f32]) -> Emulated {
-    let bytes = std::fs::read(plan_file).unwrap_or_else(|e| panic!("{}: {e}", plan_file.display()));
-    let words = plan::words(&bytes);
-    let plan = Plan::parse(&words).expect("a plan that passes its check");
-    let firmware = Firmware::build(board, plan_file).unwrap_or_else(|e| panic!("{e}"));
-    let emulated = Emulated::new(firmware, &plan);
-    let host = validate::open(&bytes).expect("a plan");
-    let on_board = emulated.answer(images).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(on_board, host.answer(images).expect("images of the right size"), "{}", board.name);
+fn on_this_machine(plan: &[u8], images: &[f32]) -> Vec<f32> {
+    validate::open(plan).expect("a plan").answer(images).expect("images of the right size")
+}
+
+/// Logits as the reals that the steps stand for.
+fn assert_answers(board: &'static Board, plan: &[u8], images: &[f32], expected: &[f32]) -> Emulated {
+    let words = plan::words(plan);
+    let firmware = Firmware::build(board, plan).unwrap_or_else(|e| panic!("{e}"));
+    let emulated = Emulated::new(firmware, &Plan::parse(&words).expect("a plan that passes its check"));
+    let answers = emulated.answer(images).unwrap_or_else(|e| panic!("{e}"));
+    assert!(answers == expected, "{}: other logits than the host's", board.name);
     emulated
 }
 
@@ -32,24 +33,40 @@ fn digit_images() -> Vec<f32> {
     validate::images::nchw(&dataset, 0..IMAGES)
 }
 
+/// Plans for the boards' own cores: the smallest and the fastest of one network, the fastest of the other; and all of them
+/// answer as the portable plan does, whatever the kernels.
 #[test]
 fn the_shipped_networks_give_the_hosts_bits_on_every_board() {
+    let images = digit_images();
     for network in models::zoo::NAMES {
+        let graph = int8(network);
+        let expected = on_this_machine(&read(network, "net.plan"), &images);
         for board in BOARDS {
-            let emulated = assert_same_bits(board, &folder(network).join("net.plan"), &digit_images());
-            let figures = emulated.figures().expect("it has run");
-            let ram = board.ram.len_bytes as usize;
-            assert!(figures.ram_bytes < ram, "{network} on {}: {figures:?} of {ram} bytes", board.name);
-            assert!(figures.ram_bytes < 8 * 1024, "{network} on {}: {figures:?}, meant for 8 KB", board.name);
+            let smallest = Options { target: board::target(board), smallest: true, ..Options::default() };
+            let smallest = plan::plan_for(&graph, &smallest).expect("a network that ships");
+            let fastest = board::fastest_plan(&graph, board).expect("a plan that fits");
+            let plans =
+                if network == "mnist-cnn" && smallest != fastest { vec![smallest, fastest] } else { vec![fastest] };
+            for words in plans {
+                let emulated = assert_answers(board, &plan::to_bytes(&words), &images, &expected);
+                let figures = emulated.figures().expect("it has run");
+                let ram = board.ram.len_bytes as usize;
+                assert!(figures.ram_bytes < ram, "{network} on {}: {figures:?} of {ram} bytes", board.name);
+            }
         }
     }
+}
+
+/// The plan that a board is flashed with.
+fn shipped(board: &Board) -> Vec<u8> {
+    plan::to_bytes(&board::fastest_plan(&int8("mnist-cnn"), board).expect("a plan that fits"))
 }
 
 #[test]
 fn the_self_test_passes_and_says_so_by_its_status() {
     let mut checksums = BTreeSet::new();
     for board in BOARDS {
-        let firmware = Firmware::build(board, &folder("mnist-cnn").join("net.plan")).unwrap_or_else(|e| panic!("{e}"));
+        let firmware = Firmware::build(board, &shipped(board)).unwrap_or_else(|e| panic!("{e}"));
         let output = firmware.run(&[], Duration::from_secs(60)).unwrap_or_else(|e| panic!("{e}"));
         assert!(output.status.success(), "{}", output.printed);
         let lines: Vec<&str> = output.printed.lines().collect();
@@ -63,27 +80,60 @@ fn the_self_test_passes_and_says_so_by_its_status() {
 
 #[test]
 fn a_missing_file_is_told_and_ends_with_status_2() {
-    let firmware = Firmware::build(&BOARDS[0], &folder("mnist-cnn").join("net.plan")).unwrap_or_else(|e| panic!("{e}"));
+    let firmware = Firmware::build(&BOARDS[0], &shipped(&BOARDS[0])).unwrap_or_else(|e| panic!("{e}"));
     let output = firmware.run(&["classify", "no-such-file", "out"], Duration::from_secs(60)).unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", output.printed);
     assert!(output.printed.contains("cannot read no-such-file"), "{}", output.printed);
 }
 
-/// A network with branches, groups and odd shapes: what the zoo does not have, on the smallest core.
+/// Networks with branches, groups and odd shapes, by each core's kernels: what the zoo does not have. On the machines with
+/// memory for any network.
 #[test]
-fn generated_networks_give_the_hosts_bits_on_a_cortex_m0() {
-    let board = export::board::board("microbit").expect("in the table");
-    let folder = tempfile::tempdir().expect("a temporary folder");
+fn generated_networks_give_the_hosts_bits_on_every_kind_of_core() {
     let mut generator = Generator::new(10);
-    for _ in 0..3 {
-        let graph = generator.network(8);
-        let words = plan::plan(&graph).expect("generated networks fit the engine");
-        let file = folder.path().join("net.plan");
-        std::fs::write(&file, plan::to_bytes(&words)).expect("a temporary file");
-        let input = &graph.tensors[graph.input];
-        let len = IMAGES * input.shape.iter().product::<usize>();
-        let steps = generator.values(len);
-        let reals: Vec<f32> = steps.iter().map(|&q| (q as f32 - input.zero_point as f32) * input.scale).collect();
-        assert_same_bits(board, &file, &reals);
+    for core in ["m0", "m3", "m4"].map(|name| board::core(name).expect("in the table")) {
+        for _ in 0..3 {
+            let graph = generator.network(8);
+            let portable = plan::plan(&graph).expect("generated networks fit the engine");
+            let words = board::fastest_plan(&graph, core).expect("generated networks fit the engine");
+            let images = noise_images(&mut generator, &graph);
+            let expected = on_this_machine(&plan::to_bytes(&portable), &images);
+            assert_answers(core, &plan::to_bytes(&words), &images, &expected);
+        }
+    }
+}
+
+/// Images of noise for a network's input.
+fn noise_images(generator: &mut Generator, graph: &QuantGraph) -> Vec<f32> {
+    let input = &graph.tensors[graph.input];
+    let steps = generator.values(IMAGES * input.shape.iter().product::<usize>());
+    steps.iter().map(|&q| (q as f32 - input.zero_point as f32) * input.scale).collect()
+}
+
+/// RISC-V has no kernels: there a plan for another core is run by their definitions.
+#[test]
+fn plans_for_other_cores_give_the_hosts_bits_on_risc_v() {
+    let riscv = board::board("fe310").expect("in the table");
+    let mut generator = Generator::new(11);
+    let graph = generator.kernels(4, 8);
+    let portable = plan::plan(&graph).expect("generated networks fit the engine");
+    let images = noise_images(&mut generator, &graph);
+    let expected = on_this_machine(&plan::to_bytes(&portable), &images);
+    for target in [Target::CortexM0, Target::CortexM3, Target::CortexM4] {
+        let words = plan::plan_for(&graph, &Options { target, ..Options::default() }).expect("a plan without a budget");
+        assert!(words != portable, "{target:?}: no kernel is in use");
+        assert_answers(riscv, &plan::to_bytes(&words), &images, &expected);
+    }
+}
+
+#[test]
+fn the_shipped_networks_give_the_hosts_bits_on_a_risc_v_without_atomic_instructions() {
+    let images = digit_images();
+    for network in models::zoo::NAMES {
+        let plan = read(network, "net.plan");
+        let expected = on_this_machine(&plan, &images);
+        for board in SUBSETS {
+            assert_answers(board, &plan, &images, &expected);
+        }
     }
 }

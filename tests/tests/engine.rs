@@ -1,9 +1,12 @@
 //! The engine gives the same integers as the definition, on generated networks.
 
-use infer_nostd::plan::Kind;
+use clap::ValueEnum;
+use export::plan::{Options, Target, plan_for};
+use export::quantize::QuantGraph;
+use infer_nostd::plan::{Kernel, Kind};
 use infer_nostd::{Engine, Plan};
 use std::collections::BTreeSet;
-use tests::generate::{Generator, LAYERS};
+use tests::generate::{Generator, LAYERS, between};
 use tests::reference;
 
 /// C, H, W → H, W, C.
@@ -12,9 +15,17 @@ fn channels_last(values: &[i8], [channels, height, width]: [usize; 3]) -> Vec<i8
     (0..height * width).flat_map(pixel).collect()
 }
 
+/// Every target, and of each the fastest plan, the smallest, and one between.
+fn all_options(graph: &QuantGraph) -> impl Iterator<Item = Options> {
+    Target::value_variants().iter().flat_map(|&target| between(graph, target))
+}
+
+/// What a plan runs.
+type Uses = BTreeSet<(u8, u8)>;
+
 /// Plans `graph`, runs two images back to back, and holds both against the definition.
-fn check(graph: &export::quantize::QuantGraph, generator: &mut Generator) -> Vec<Kind> {
-    let words = export::plan::plan(graph).unwrap_or_else(|error| panic!("{error}\n{graph:?}"));
+fn check(graph: &QuantGraph, options: &Options, generator: &mut Generator) -> Uses {
+    let words = plan_for(graph, options).unwrap_or_else(|error| panic!("{error}\n{graph:?}"));
     let plan = Plan::parse(&words).expect("planned and checked");
     let mut arena = vec![0; plan.arena_words()];
     let mut engine = Engine::new(plan, &mut arena).expect("the arena is as long as the plan says");
@@ -23,9 +34,10 @@ fn check(graph: &export::quantize::QuantGraph, generator: &mut Generator) -> Vec
         let image = generator.values(shape.iter().product());
         let expected = channels_last(&reference::run(graph, &image), graph.tensors[graph.output].shape);
         let found = engine.infer(&channels_last(&image, shape)).expect("an image of the right size");
-        assert_eq!(found, expected, "{graph:?}");
+        assert_eq!(found, expected, "{options:?}\n{graph:?}");
     }
-    (0..plan.operator_count()).map(|id| plan.operator(id).kind).collect()
+    let operators = (0..plan.operator_count()).map(|id| plan.operator(id));
+    operators.map(|operator| (operator.kind as u8, operator.kernel as u8)).collect()
 }
 
 #[test]
@@ -34,18 +46,37 @@ fn every_operator_is_the_definition_on_generated_shapes() {
     for layer in LAYERS {
         for _ in 0..300 {
             let graph = generator.single(layer);
-            check(&graph, &mut generator);
+            check(&graph, &Options::default(), &mut generator);
         }
     }
 }
 
 #[test]
-fn networks_with_branches_are_the_definition() {
+fn networks_with_branches_are_the_definition_for_every_target() {
     let mut generator = Generator::new(2);
-    let mut kinds = BTreeSet::new();
-    for _ in 0..1000 {
+    let mut uses = Uses::new();
+    for _ in 0..400 {
         let graph = generator.network(8);
-        kinds.extend(check(&graph, &mut generator).iter().map(|&kind| kind as u8));
+        for options in all_options(&graph) {
+            uses.extend(check(&graph, &options, &mut generator));
+        }
     }
-    assert_eq!(kinds, (Kind::Conv2d as u8..=Kind::Requantize as u8).collect(), "a kind was never run");
+    let mut kinds = (Kind::Conv2d as u8..=Kind::Requantize as u8).map(|kind| (kind, Kernel::Portable as u8));
+    assert!(kinds.all(|kind| uses.contains(&kind)), "a kind was never run: {uses:?}");
+}
+
+#[test]
+fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
+    let mut generator = Generator::new(3);
+    let mut uses = Uses::new();
+    for depth in 0..200 {
+        let graph = generator.kernels(1 + depth % 6, 17);
+        for options in all_options(&graph) {
+            uses.extend(check(&graph, &options, &mut generator));
+        }
+    }
+    let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).map(|kernel| (Kind::Conv2d as u8, kernel));
+    let depthwise = Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8;
+    let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel)));
+    assert!(kernels.all(|kernel| uses.contains(&kernel)), "a kernel was never run: {uses:?}");
 }

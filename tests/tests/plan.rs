@@ -1,5 +1,7 @@
 //! A plan that is damaged, foreign or made to mislead is refused with its cause; one that passes never panics.
 
+use clap::ValueEnum;
+use export::plan::{Options, Target, plan_for};
 use infer_nostd::plan::{MAX_OPERATORS, VERSION, crc32};
 use infer_nostd::{Engine, Plan, PlanError};
 use tests::generate::Generator;
@@ -66,8 +68,16 @@ fn a_forged_header_is_found() {
 fn a_forged_plan_is_refused_or_runs() {
     let mut generator = Generator::new(4);
     let (mut refused, mut ran) = (0, 0);
-    for _ in 0..40 {
-        let words = plan_words(&mut generator);
+    for i in 0..80 {
+        // Half of them with kernels, of each core in turn.
+        let words = match i % 2 {
+            0 => plan_words(&mut generator),
+            _ => {
+                let target = Target::value_variants()[i / 2 % Target::value_variants().len()];
+                let options = Options { target, smallest: i % 4 == 1, ..Options::default() };
+                plan_for(&generator.kernels(3, 8), &options).expect("generated networks fit the engine")
+            }
+        };
         for at in 4..words.len() {
             let random = generator.range(0, u32::MAX as usize) as u32;
             for value in [words[at] ^ 1, words[at].wrapping_add(0x100), words[at] ^ 0x1_0000, 0, u32::MAX, random] {

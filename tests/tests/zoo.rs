@@ -1,17 +1,40 @@
 //! What ships is what the commands make, and as accurate as the documents say.
 
-use export::quantize::qdq;
+use export::board::{self, BOARDS};
+use export::plan::{self, Options, Target};
 use export::validate::images::nchw;
-use export::{onnx, plan, validate};
+use export::{onnx, validate};
 use tests::tolerance::{DIGITS_ACCURACY, INT8_LOSS, MNIST_CNN_ACCURACY, TRACT_ENGINE_AGREEMENT};
-use tests::zoo::{mnist_test_images, read};
+use tests::zoo::{int8, mnist_test_images, read};
 
 #[test]
-fn a_plan_follows_from_its_int8_file() {
+fn plans_follow_from_their_int8_files() {
     for name in models::zoo::NAMES {
-        let graph = onnx::from_bytes(&read(name, "int8.onnx")).unwrap();
-        let words = plan::plan(&qdq::from_graph(&graph).unwrap()).unwrap();
-        assert!(plan::to_bytes(&words) == read(name, "net.plan"), "{name}: run `export plan models/{name}/int8.onnx`");
+        for (file, target) in PLANS {
+            let words = plan::plan_for(&int8(name), &Options { target, ..Options::default() }).unwrap();
+            let command = format!("export plan models/{name}/int8.onnx --target {target} -o models/{name}/{file}");
+            assert!(plan::to_bytes(&words) == read(name, file), "{name}/{file}: run `{command}`");
+        }
+    }
+}
+
+/// The fastest plans that fit the boards, and the one for any core.
+const PLANS: [(&str, Target); 4] = [
+    ("net.plan", Target::Portable),
+    ("cortex-m0.plan", Target::CortexM0),
+    ("cortex-m3.plan", Target::CortexM3),
+    ("cortex-m4.plan", Target::CortexM4),
+];
+
+/// What the build script takes where no plan is named is what the commands would make for the board.
+#[test]
+fn every_board_has_its_plan_and_holds_it() {
+    for board in BOARDS {
+        let (file, _) = PLANS.iter().find(|(_, target)| *target == board::target(board)).expect("a plan for its core");
+        for name in models::zoo::NAMES {
+            let words = board::fastest_plan(&int8(name), board).unwrap();
+            assert!(plan::to_bytes(&words) == read(name, file), "{name}/{file} does not fit {}", board.name);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Builds the firmware around a plan.
+//! Builds the firmware around a plan, and the plugin that counts what it does.
 
 use super::{Board, BoardError};
+use crate::plan;
+use infer_nostd::plan::crc32;
 use object::{Object, ObjectSegment};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -23,22 +25,45 @@ pub struct Firmware {
 /// cargo puts every plan's firmware in one place: one build at a time, until its ELF is copied.
 static BUILDING: Mutex<()> = Mutex::new(());
 
+/// One of the firmware's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The application: self-test and classification.
+    Application,
+    /// One inference, lap by lap.
+    Bench,
+}
+
+impl Program {
+    /// Its binary's name.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Application => "firmware",
+            Self::Bench => "bench",
+        }
+    }
+}
+
 impl Firmware {
-    /// Builds it; adds Rust's target for the board where it is missing.
+    /// Builds the application around the bytes of a plan; adds Rust's target for the board where it is missing.
     ///
     /// # Errors
     /// No source, no target, or cargo's own words.
-    pub fn build(board: &'static Board, plan: &Path) -> Result<Self, BoardError> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        if !root.join("firmware/Cargo.toml").exists() {
-            return Err(BoardError::NoSource(root.join("firmware")));
-        }
-        let plan = fs::canonicalize(plan).map_err(BoardError::io(plan.display().to_string()))?;
+    pub fn build(board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
+        Self::program(Program::Application, board, plan)
+    }
+
+    /// Builds one of the programs; as [`build`](Self::build).
+    ///
+    /// # Errors
+    /// As `build`.
+    pub fn program(program: Program, board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
+        let root = source("firmware")?;
         ensure_target(&root, board.target)?;
         let dir = TempDir::new().and_then(|dir| Ok((dir.path().canonicalize()?, dir)));
         let (path, dir) = dir.map_err(BoardError::io("a temporary folder"))?;
         let _alone = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let built = cargo_build(&root, board, &plan)?;
+        let built = cargo_build(&root, program, board, &plan_file(&root, plan)?)?;
         let elf = path.join("firmware");
         fs::copy(&built, &elf).map_err(BoardError::io(built.display().to_string()))?;
         let bytes = fs::read(&elf).map_err(BoardError::io(elf.display().to_string()))?;
@@ -51,32 +76,70 @@ impl Firmware {
     }
 }
 
-fn cargo_build(root: &Path, board: &'static Board, plan: &Path) -> Result<PathBuf, BoardError> {
-    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let feature = format!("board-{}", board.name);
-    let args = ["build", "--locked", "--package", "firmware", "--profile", "firmware", "--target", board.target];
-    let mut command = Command::new(cargo);
-    command.current_dir(root).env("PLAN", plan).args(args).args(["--features", &feature]);
-    // Flags meant for the host's build (coverage, sanitizers) are none of the chip's.
-    command.args(["--message-format", "json-render-diagnostics"]).env_remove("RUSTFLAGS");
-    let output = command.output().map_err(BoardError::io("cargo"))?;
-    let log = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if !output.status.success() {
-        return Err(BoardError::Build { board: board.name, log: log() });
+/// Builds the plugin that counts, and returns its path.
+///
+/// # Errors
+/// No source, or cargo's own words.
+pub fn counter() -> Result<PathBuf, BoardError> {
+    let root = source("counter")?;
+    let output = cargo(&root, &["--package", "counter", "--release"], &[])?;
+    let is_library = |path: &PathBuf| path.extension().is_some_and(|extension| extension == env::consts::DLL_EXTENSION);
+    let library = messages(&output).flat_map(|message| message.filenames).find(is_library);
+    library.filter(|_| output.status.success()).ok_or_else(|| BoardError::BuildCounter { log: log(&output) })
+}
+
+/// The root of the workspace, which has the package's source.
+fn source(package: &str) -> Result<PathBuf, BoardError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let there = root.join(package).join("Cargo.toml").exists();
+    if there { Ok(root) } else { Err(BoardError::NoSource(root.join(package))) }
+}
+
+/// A file with the plan, the same one for the same bytes: cargo builds again when its path changes.
+fn plan_file(root: &Path, plan: &[u8]) -> Result<PathBuf, BoardError> {
+    let folder = root.join("target").join("plans");
+    let file = folder.join(format!("{:08x}.plan", crc32(&plan::words(plan), 0)));
+    let error = || BoardError::io(file.display().to_string());
+    fs::create_dir_all(&folder).map_err(error())?;
+    if !fs::read(&file).is_ok_and(|there| there == plan) {
+        fs::write(&file, plan).map_err(error())?;
     }
-    executable(&output).ok_or_else(|| BoardError::Build { board: board.name, log: log() })
+    file.canonicalize().map_err(error())
+}
+
+fn cargo_build(root: &Path, program: Program, board: &'static Board, plan: &Path) -> Result<PathBuf, BoardError> {
+    let feature = format!("board-{}", board.name);
+    let what = ["--package", "firmware", "--bin", program.name(), "--profile", "firmware"];
+    let args = [&what[..], &["--target", board.target, "--features", &feature]].concat();
+    let output = cargo(root, &args, &[("PLAN", plan)])?;
+    let executable = messages(&output).filter_map(|message| message.executable).next();
+    let executable = executable.filter(|_| output.status.success());
+    executable.ok_or_else(|| BoardError::Build { board: board.name, log: log(&output) })
+}
+
+fn cargo(root: &Path, args: &[&str], variables: &[(&str, &Path)]) -> Result<Output, BoardError> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.current_dir(root).args(["build", "--locked", "--message-format", "json-render-diagnostics"]).args(args);
+    // Flags meant for the host's tests (coverage, sanitizers) are none of the chip's, and none of QEMU's.
+    command.envs(variables.iter().copied()).env_remove("RUSTFLAGS");
+    command.output().map_err(BoardError::io("cargo"))
 }
 
 /// One of cargo's messages, as far as it matters here.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
 }
 
-fn executable(output: &Output) -> Option<PathBuf> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    messages.filter_map(|message| message.executable).next_back()
+fn messages(output: &Output) -> impl Iterator<Item = Message> {
+    let lines = output.stdout.split(|&byte| byte == b'\n');
+    lines.filter_map(|line| serde_json::from_slice(line).ok())
+}
+
+fn log(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 /// Adds the target with rustup unless rustc has it.

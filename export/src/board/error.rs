@@ -1,6 +1,6 @@
 //! Why the firmware could not be built or run.
 
-use super::BOARDS;
+use super::{BOARDS, CORES, core_name};
 use std::{io, path::PathBuf, process::ExitStatus};
 use thiserror::Error;
 
@@ -20,8 +20,17 @@ pub enum BoardError {
         /// What was given.
         found: String,
     },
+    /// A core that the table does not have.
+    #[error("there is no core `{found}`: expected {}", CORES.iter().map(core_name).collect::<Vec<_>>().join(", "))]
+    UnknownCore {
+        /// What was given.
+        found: String,
+    },
+    /// The bytes to run are no plan.
+    #[error("the plan is refused: {0}")]
+    Plan(infer_nostd::PlanError),
     /// The program is not run from a checkout.
-    #[error("the firmware's source is expected in {}, and is not there: run this from a checkout of the repository", .0.display())]
+    #[error("the source is expected in {}, and is not there: run this from a checkout of the repository", .0.display())]
     NoSource(PathBuf),
     /// A Rust target is missing and rustup could not add it.
     #[error("Rust's target {target} is missing and could not be added: run `rustup target add {target}`")]
@@ -37,12 +46,41 @@ pub enum BoardError {
         /// What cargo said.
         log: String,
     },
+    /// cargo ended with an error.
+    #[error("the plugin that counts (counter/) does not build:\n{log}")]
+    BuildCounter {
+        /// What cargo said.
+        log: String,
+    },
+    /// The emulator does not take the plugin.
+    #[error(
+        "QEMU does not load the plugin that counts: expected qemu-system-arm 6 to 8, built with plugins, as Debian 12 and Ubuntu \
+         24.04 have it. It said:\n{printed}"
+    )]
+    NoPlugins {
+        /// QEMU's output.
+        printed: String,
+    },
+    /// The program ended well and was not counted.
+    #[error("the bench on {board} left no counts ({cause}). It printed:\n{printed}")]
+    NotCounted {
+        /// The board.
+        board: &'static str,
+        /// What is missing.
+        cause: String,
+        /// Its output.
+        printed: String,
+    },
     /// There is no emulator.
     #[error(
-        "qemu-system-arm is not installed, and the emulated boards need it: `apt-get install qemu-system-arm` (Debian, Ubuntu), \
-         `dnf install qemu-system-arm` (Fedora) or `brew install qemu` (macOS)"
+        "{program} is not installed, and the emulated board needs it: `apt-get install {}` (Debian, Ubuntu), `dnf install {program}` \
+         (Fedora) or `brew install qemu` (macOS)",
+        debian_package(program)
     )]
-    NoQemu,
+    NoQemu {
+        /// QEMU's program for the processor's family.
+        program: &'static str,
+    },
     /// The emulator ran too long.
     #[error(
         "the firmware on {board} had not ended after {seconds} s in QEMU: it was stopped. It had printed:\n{printed}"
@@ -105,6 +143,11 @@ impl BoardError {
 }
 
 fn places() -> String {
-    let names: Vec<String> = BOARDS.iter().map(|b| format!("qemu:{} (or qemu:{})", b.name, b.qemu_machine)).collect();
+    let names: Vec<String> = BOARDS.iter().map(|b| format!("qemu:{} (or qemu:{})", b.name, b.machine())).collect();
     names.join(", ")
+}
+
+/// Debian 12 and Ubuntu 24.04 have one package for all but the common processors.
+fn debian_package(program: &str) -> &str {
+    if program == "qemu-system-arm" { program } else { "qemu-system-misc" }
 }

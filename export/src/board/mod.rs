@@ -1,7 +1,9 @@
-//! The firmware on a board: built for one, run in QEMU's machine of the same chip, asked about images.
+//! The firmware on a board: built for one, run in QEMU's machine of the same chip, asked about images; and [`bench`], which
+//! counts what an inference takes on each core.
 //!
-//! The ELF is the one that `probe-rs` flashes; nothing is compiled for the emulator alone.
+//! The ELF that answers is the one that `probe-rs` flashes; what is compiled for the emulator alone is the bench.
 
+pub mod bench;
 mod build;
 mod error;
 mod qemu;
@@ -9,12 +11,14 @@ mod stage;
 #[path = "../../../firmware/boards.rs"]
 mod table;
 
-pub use build::Firmware;
+pub use build::{Firmware, Program};
 pub use error::BoardError;
 pub use qemu::{Figures, Output, has_qemu};
 pub use stage::Emulated;
-pub use table::{BOARDS, Board, Region};
+pub use table::{BOARDS, Board, CORES, Frame, Region, SUBSETS};
 
+use crate::plan::{self, Options, PlanError, Target};
+use crate::quantize::QuantGraph;
 use std::str::FromStr;
 
 /// Where a plan runs, as `--on` names it: `qemu:BOARD`.
@@ -32,7 +36,7 @@ impl FromStr for On {
 
 impl std::fmt::Debug for On {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "qemu:{}", self.0.qemu_machine)
+        write!(f, "qemu:{}", self.0.name)
     }
 }
 
@@ -44,6 +48,43 @@ pub fn board(name: &str) -> Result<&'static Board, BoardError> {
     table::find(name).ok_or_else(|| BoardError::UnknownBoard { found: name.into() })
 }
 
+/// The machine with the core of that name: `m0` is `mps2-m0`.
+///
+/// # Errors
+/// [`BoardError::UnknownCore`], with the names there are.
+pub fn core(name: &str) -> Result<&'static Board, BoardError> {
+    CORES.iter().find(|core| core_name(core) == name).ok_or_else(|| BoardError::UnknownCore { found: name.into() })
+}
+
+/// The name of a machine's core: `m0` of `mps2-m0`.
+pub fn core_name(core: &Board) -> &'static str {
+    core.name.strip_prefix("mps2-").unwrap_or(core.name)
+}
+
+/// The planner's target for a board.
+pub fn target(board: &Board) -> Target {
+    Target::from_name(board.plan_target).unwrap_or_default()
+}
+
+/// The words of the fastest plan of a network that a board's flash and RAM hold.
+///
+/// # Errors
+/// As [`plan_for`](plan::plan_for); [`PlanError::Budget`] where not even the smallest fits.
+pub fn fastest_plan(graph: &QuantGraph, board: &Board) -> Result<Vec<u32>, PlanError> {
+    let [channels, _, width] = graph.tensors[graph.input].shape;
+    let answer_len = graph.tensors[graph.output].shape.iter().product();
+    let frame = Frame { row_len: channels * width, answer_len, tensors: graph.tensors.len() };
+    plan::plan_for(
+        graph,
+        &Options {
+            target: target(board),
+            flash_budget: Some(board.plan_flash_bytes()),
+            ram_budget: Some(board.plan_ram_bytes(&frame)),
+            smallest: false,
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +94,22 @@ mod tests {
         for name in ["qemu:stm32f100rb", "qemu:stm32vldiscovery"] {
             assert_eq!(name.parse::<On>().unwrap().0.core, "Cortex-M3");
         }
+        assert_eq!("qemu:sifive_e".parse::<On>().unwrap().0.core, "RV32IMAC");
+    }
+
+    #[test]
+    fn every_board_and_core_has_a_target_that_the_planner_knows() {
+        for board in BOARDS.iter().chain(CORES) {
+            let target = Target::from_name(board.plan_target).unwrap_or_else(|| panic!("{}", board.plan_target));
+            let core = board.core.to_lowercase();
+            assert!(target == Target::Portable || core.trim_end_matches('f') == board.plan_target, "{core}");
+        }
+    }
+
+    #[test]
+    fn a_core_goes_by_its_short_name() {
+        assert_eq!(core("m33").unwrap().qemu_machine, "mps2-an505");
+        assert!(core("m55").is_err_and(|e| e.to_string().contains("m0, m3, m4, m7, m33")));
     }
 
     #[test]

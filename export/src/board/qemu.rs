@@ -45,41 +45,45 @@ impl Firmware {
     pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
-        let mut command = Command::new("qemu-system-arm");
-        command.current_dir(folder).args([
-            "-machine",
-            self.board.qemu_machine,
-            "-nographic",
-            "-monitor",
-            "none",
-            "-serial",
-            "null",
-        ]);
-        command.args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
-        command.arg("-kernel").arg(self.elf());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        wait(self.board, child.map_err(spawn_error)?, limit)
+        let mut command = qemu(self.board, self.elf());
+        command.current_dir(folder).args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
+        finish(self.board, command, limit)
     }
 }
 
-/// Whether QEMU is installed.
-pub fn has_qemu() -> bool {
-    Command::new("qemu-system-arm").arg("--version").output().is_ok_and(|output| output.status.success())
+/// QEMU's command line for a board's machine and an ELF, semihosting left open.
+pub(super) fn qemu(board: &Board, elf: &Path) -> Command {
+    let mut command = Command::new(board.qemu);
+    command
+        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", "null", "-kernel"])
+        .arg(elf);
+    command
 }
 
-fn spawn_error(error: io::Error) -> BoardError {
+/// Runs QEMU to its end, or to the limit.
+pub(super) fn finish(board: &'static Board, mut command: Command, limit: Duration) -> Result<Output, BoardError> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    wait(board, child.map_err(|error| spawn_error(board, error))?, limit)
+}
+
+/// Whether the QEMU that has the board's machine is installed.
+pub fn has_qemu(board: &Board) -> bool {
+    Command::new(board.qemu).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
     match error.kind() {
-        io::ErrorKind::NotFound => BoardError::NoQemu,
-        _ => BoardError::io("qemu-system-arm")(error),
+        io::ErrorKind::NotFound => BoardError::NoQemu { program: board.qemu },
+        _ => BoardError::io(board.qemu)(error),
     }
 }
 
 /// Waits for the child while its output is read, so that it never blocks on a full pipe.
-fn wait(board: &Board, mut child: Child, limit: Duration) -> Result<Output, BoardError> {
+fn wait(board: &'static Board, mut child: Child, limit: Duration) -> Result<Output, BoardError> {
     let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let started = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(BoardError::io("qemu-system-arm"))? {
+        if let Some(status) = child.try_wait().map_err(BoardError::io(board.qemu))? {
             break Some(status);
         }
         if started.elapsed() > limit {

@@ -3,6 +3,7 @@
 //! It runs the very commands that it prints, and ends with digits as an emulated chip reads them.
 
 use super::Cli;
+use super::network::Network;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use data::digits;
@@ -46,29 +47,37 @@ impl Demo {
             checkpoint.display()
         );
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
-        let [checkpoint, float, int8, net] =
-            [checkpoint, self.file("float.onnx"), self.file("int8.onnx"), self.file("net.plan")].map(text);
+        let [checkpoint, float, int8, net, m4, folder] = [
+            checkpoint,
+            self.file("float.onnx"),
+            self.file("int8.onnx"),
+            self.file("net.plan"),
+            self.file("cortex-m4.plan"),
+            self.out.clone(),
+        ]
+        .map(text);
 
         println!("{}, trained in burn, leaves as ONNX once tract gives the same logits:", self.model);
         command(&["onnx", "--model", &self.model, "--checkpoint", &checkpoint, "-o", &float])?;
         println!("It becomes int8; here the generated digits calibrate it, so that no data set is needed:");
         command(&["quantize", &float, "--calibration", "digits", "-o", &int8])?;
-        println!("Order of work, RAM and packed weights are planned:");
+        println!("Order of work, RAM and packed weights are planned, for any core and for one:");
         command(&["plan", &int8, "-o", &net])?;
-        command(&["inspect", &net])?;
+        command(&["plan", &int8, "--target", "cortex-m4", "-o", &m4])?;
+        command(&["inspect", &m4])?;
 
-        let boards = if board::has_qemu() { BOARDS } else { &[] };
+        let boards: Vec<_> = BOARDS.iter().filter(|board| board::has_qemu(board)).collect();
         println!(
             "Every stage answers the same images, each held against the one before{}:",
             emulated_note(boards.is_empty())
         );
-        let places: Vec<String> = boards.iter().map(|board| format!("qemu:{}", board.qemu_machine)).collect();
+        let places: Vec<String> = boards.iter().map(|board| format!("qemu:{}", board.name)).collect();
         let on = places.iter().flat_map(|place| ["--on", place]);
-        let validate = ["validate", &float, &int8, &net, "--data", "digits", "--limit", IMAGES];
+        let validate = ["validate", &folder, "--data", "digits", "--limit", IMAGES];
         let held = command(&validate.into_iter().chain(on).collect::<Vec<_>>())?;
         match boards.first() {
-            Some(board) => show(board, Path::new(&net))?,
-            None => println!("{}", BoardError::NoQemu),
+            Some(board) => show(board, Path::new(&int8))?,
+            None => println!("{}", BoardError::NoQemu { program: BOARDS[0].qemu }),
         }
         Ok(held)
     }
@@ -83,7 +92,7 @@ fn text(path: PathBuf) -> String {
 }
 
 fn emulated_note(without: bool) -> &'static str {
-    if without { "" } else { ", the last ones being the ELFs that are flashed, in QEMU" }
+    if without { "" } else { ", the last ones being the ELFs that are flashed, each with a plan for its core, in QEMU" }
 }
 
 /// Prints a command, runs it, and leaves a blank line; false where a check failed.
@@ -95,14 +104,15 @@ fn command(args: &[&str]) -> Result<bool> {
 }
 
 /// Digits, and what the board reads.
-fn show(board: &'static board::Board, net: &Path) -> Result<()> {
-    let words = plan::words(&std::fs::read(net)?);
+fn show(board: &'static board::Board, int8: &Path) -> Result<()> {
+    let bytes = Network::open(int8)?.plan_for(board)?;
+    let words = plan::words(&bytes);
     let checked = infer_nostd::Plan::parse(&words)?;
     let digits = digits::generate(SHOWN_SEED, SHOWN);
     if checked.input().len() != digits.image_len_bytes() {
         return Ok(()); // a network for other images has its figures, but nothing to show
     }
-    let emulated = Emulated::new(Firmware::build(board, net)?, &checked);
+    let emulated = Emulated::new(Firmware::build(board, &bytes)?, &checked);
     let logits = emulated.answer(&images::nchw(&digits, 0..SHOWN))?;
     println!("What the emulated {} ({}) reads:\n", board.name, board.core);
     (0..digits.height).step_by(2).for_each(|y| println!("{}", picture_line(&digits, y)));

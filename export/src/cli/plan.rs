@@ -2,52 +2,70 @@
 
 use crate::cli::files;
 use anyhow::{Context, Result};
-use clap::ValueEnum;
+use export::onnx;
+use export::plan::{self, Options, Target};
 use export::quantize::qdq;
-use export::{onnx, plan};
+use export::report::grouped;
 use std::path::PathBuf;
 
 /// Make a plan for the engine from an int8 ONNX file (QDQ form)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: export plan models/mnist-cnn/int8.onnx -o net.plan")]
+#[command(
+    after_help = "Example: export plan models/mnist-cnn/int8.onnx --target cortex-m4 --ram-budget 6000 -o net.plan
+
+For a core, each layer gets the kernel that gains the most cycles for the memory it takes, as long as both budgets hold; without
+budgets that is the fastest. `export inspect` says what was chosen, `export bench` what it takes."
+)]
 pub struct Plan {
     /// The int8 ONNX file, as `export quantize` writes it
     #[arg(value_name = "INT8.onnx")]
     int8: PathBuf,
-    /// What the weights are packed for
+    /// The core whose kernels to use; a plan for another core runs too, slowly
     #[arg(long, value_enum, default_value_t = Target::Portable)]
     target: Target,
-    /// The file to write; net.plan beside the int8 file where not given
+    /// Most bytes of flash that the plan may take
+    #[arg(long, value_name = "BYTES")]
+    flash_budget: Option<usize>,
+    /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; 1 KB or so of other stack comes on top
+    #[arg(long, value_name = "BYTES")]
+    ram_budget: Option<usize>,
+    /// Take the smallest packing of every layer, however slow
+    #[arg(long, conflicts_with_all = ["flash_budget", "ram_budget"])]
+    smallest: bool,
+    /// The file to write; net.plan (or TARGET.plan) beside the int8 file where not given
     #[arg(short, long, value_name = "NET.plan")]
     output: Option<PathBuf>,
-}
-
-/// Whose kernels a plan is packed for.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Target {
-    /// Plain Rust, for any core
-    Portable,
 }
 
 impl Plan {
     /// Plans, writes, and says what the plan takes.
     pub fn run(&self) -> Result<()> {
-        let Target::Portable = self.target;
         let name = || self.int8.display().to_string();
         let graph = onnx::from_bytes(&files::read(&self.int8)?).with_context(name)?;
         let quantized = qdq::from_graph(&graph).with_context(name)?;
-        let words = plan::plan(&quantized).with_context(name)?;
-        let output = self.output.clone().unwrap_or_else(|| self.int8.with_file_name("net.plan"));
+        let words = plan::plan_for(&quantized, &self.options()).with_context(name)?;
+        let output = self.output.clone().unwrap_or_else(|| self.int8.with_file_name(self.default_name()));
         files::distinct(&self.int8, &output)?;
         files::write(&output, &plan::to_bytes(&words))?;
         let checked = infer_nostd::Plan::parse(&words).context("the plan just made")?;
         println!(
-            "{} written: {} operators, {} bytes of flash, {} bytes of RAM for rows",
+            "{} written: {} operators, {} bytes of flash, {} bytes of RAM and {} of stack for {}; `export inspect` says which kernels",
             output.display(),
             checked.operator_count(),
-            words.len() * 4,
-            checked.arena_words() * 4,
+            grouped(words.len() as u64 * 4),
+            grouped(checked.arena_words() as u64 * 4),
+            grouped(checked.stack_bytes() as u64),
+            self.target,
         );
         Ok(())
+    }
+
+    fn default_name(&self) -> String {
+        if self.target == Target::Portable { "net.plan".into() } else { format!("{}.plan", self.target) }
+    }
+
+    fn options(&self) -> Options {
+        let Self { target, flash_budget, ram_budget, smallest, .. } = *self;
+        Options { target, flash_budget, ram_budget, smallest }
     }
 }

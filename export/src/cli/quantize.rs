@@ -79,7 +79,7 @@ fn read(path: &Path) -> Result<Graph> {
 /// The ranges of the network over these images. The input's is known beforehand: pixels are 0 to 1 in all images, of
 /// whatever part of it these happen to hold.
 fn calibrate(graph: &Graph, dataset: &Dataset) -> Result<Ranges> {
-    let progress = progress::images("calibrating", dataset.len());
+    let progress = progress::bar("calibrating", dataset.len());
     let batches = (0..dataset.len()).step_by(BATCH).map(|start| {
         let batch = start..(start + BATCH).min(dataset.len());
         progress.inc(batch.len() as u64);
@@ -131,7 +131,7 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
 
 /// Says how the int8 file in tract does against the float one, on images that calibration has not seen.
 fn compare(float: &[u8], int8: &[u8], held_out: &Dataset) -> Result<()> {
-    let progress = progress::images("verifying", 2 * held_out.len());
+    let progress = progress::bar("verifying", 2 * held_out.len());
     let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, held_out, &|n| progress.inc(n as u64));
     let (before, after) = (ask(float)?, ask(int8)?);
     progress.finish_and_clear();

@@ -1,6 +1,7 @@
 //! `export run`: any stage's file over images from a file, floats in, floats out.
 
 use super::images::check_shape;
+use super::network::{self, Network};
 use super::{emulated, files, progress};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,10 +15,12 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   export run models/mnist-cnn/net.plan --input seven.png
-  export run models/mnist-cnn/net.plan --input seven.png --on qemu:microbit
-  export run float.onnx --input t10k-images-idx3-ubyte.gz -o logits.npy")]
+  export run models/mnist-cnn --input seven.png --on qemu:microbit
+  export run float.onnx --input t10k-images-idx3-ubyte.gz -o logits.npy
+
+On a board a plan runs as it is, and an int8 ONNX file by the fastest plan for the board's core that fits.")]
 pub struct Run {
-    /// A float or int8 ONNX file, or a plan
+    /// A float or int8 ONNX file, or a plan; a folder stands for its int8.onnx
     file: PathBuf,
     /// Images: .npy (float32 as it is, uint8 as pixel / 255; N×C×H×W), IDX, .png, .pgm or .ppm
     #[arg(long, value_name = "FILE")]
@@ -25,7 +28,7 @@ pub struct Run {
     /// Where to write the answers, N×K float32; they are printed where this is not given
     #[arg(short, long, value_name = "OUT.npy")]
     output: Option<PathBuf>,
-    /// Run a plan on an emulated board instead of on this machine
+    /// Run on an emulated board instead of on this machine
     #[arg(long, value_name = "qemu:BOARD")]
     on: Option<On>,
 }
@@ -51,19 +54,22 @@ impl Run {
     }
 
     fn stage(&self) -> Result<Box<dyn Stage>> {
-        let bytes = files::read(&self.file)?;
-        let here = validate::open(&bytes).with_context(|| self.file.display().to_string())?;
+        let path = network::file_of(&self.file);
+        let name = || path.display().to_string();
+        let bytes = files::read(&path)?;
+        let here = validate::open(&bytes).with_context(name)?;
         let Some(on) = self.on else { return Ok(here) };
-        anyhow::ensure!(
-            validate::is_plan(&bytes),
-            "{}: expected a plan to run on {on:?}, found an ONNX file; make one with `export plan`",
-            self.file.display()
-        );
-        Ok(Box::new(emulated::stage(on, &self.file, &bytes)?))
+        let network = Network::from_bytes(bytes).with_context(|| {
+            format!(
+                "{}: expected a plan or an int8 ONNX file to run on {on:?}; make one with `export quantize`",
+                name()
+            )
+        })?;
+        Ok(Box::new(emulated::stage(on, &network.plan_for(on.0)?).with_context(name)?))
     }
 
     fn answers(&self, stage: &dyn Stage, images: &[f32]) -> Result<Vec<f32>> {
-        let progress = progress::images("running", images.len() / stage.image_len());
+        let progress = progress::bar("running", images.len() / stage.image_len());
         let mut answers = Vec::new();
         for batch in images.chunks(validate::stage::BATCH * stage.image_len()) {
             answers.extend(stage.answer(batch).with_context(|| self.file.display().to_string())?);

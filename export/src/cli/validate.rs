@@ -1,5 +1,6 @@
 //! `export validate`: every stage answers the same images, and each is held against the one before.
 
+use super::network::{self, Network};
 use super::{emulated, files, images::check_shape, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::{Dataset, Split};
@@ -13,10 +14,14 @@ use std::path::{Path, PathBuf};
 /// The files of a network in the zoo, in the order of the road.
 const STAGES: [&str; 3] = ["float.onnx", "int8.onnx", "net.plan"];
 
+/// A stage, and the file or the folder it is of.
+type Opened = (PathBuf, Box<dyn Stage>);
+
 /// Run every stage over the same test images and compare them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   export validate models/mnist-cnn --data mnist
+  export validate models/mnist-cnn --data digits --limit 200 --on qemu:stm32vldiscovery
   export validate float.onnx int8.onnx net.plan --data digits --limit 500 --min-agreement 99.5")]
 pub struct Validate {
     /// ONNX files and plans in the order of comparison, or a folder with float.onnx, int8.onnx and net.plan
@@ -25,7 +30,8 @@ pub struct Validate {
     /// Images to judge with, from the test part: mnist, digits, or a folder of IDX files
     #[arg(long, value_name = "SOURCE")]
     data: data::Source,
-    /// Run the plans on an emulated board as well, after this machine; may be given again for another
+    /// Run on an emulated board as well, after this machine: a plan as it is, a folder's int8.onnx by the fastest plan for the
+    /// board's core that fits; may be given again for another
     #[arg(long, value_name = "qemu:BOARD")]
     on: Vec<On>,
     /// Only the first N images
@@ -58,24 +64,47 @@ impl Validate {
         Ok(self.misses(&rows).iter().inspect(|miss| eprintln!("{miss}")).count() == 0)
     }
 
-    fn stages(&self) -> Result<Vec<(PathBuf, Box<dyn Stage>)>> {
-        let mut stages: Vec<(PathBuf, Box<dyn Stage>)> = Vec::new();
-        let mut plans = 0;
-        for path in self.files.iter().map(|path| expand(path)).collect::<Result<Vec<_>>>()?.concat() {
-            let bytes = files::read(&path)?;
-            stages.push((path.clone(), validate::open(&bytes).with_context(|| path.display().to_string())?));
-            if validate::is_plan(&bytes) {
-                plans += 1;
-                for on in &self.on {
-                    stages.push((path.clone(), Box::new(emulated::stage(*on, &path, &bytes)?)));
-                }
+    fn stages(&self) -> Result<Vec<Opened>> {
+        let mut stages = Vec::new();
+        let mut is_run = self.on.is_empty();
+        for argument in &self.files {
+            let mut plan = None;
+            for path in expand(argument)? {
+                let bytes = files::read(&path)?;
+                stages.push((path.clone(), validate::open(&bytes).with_context(|| path.display().to_string())?));
+                plan = validate::is_plan(&bytes).then_some(Network::Plan(bytes));
+            }
+            if !self.on.is_empty()
+                && let Some(network) = self.network(argument, plan)?
+            {
+                self.on_boards(argument, &network, &mut stages)?;
+                is_run = true;
             }
         }
         ensure!(
-            plans > 0 || self.on.is_empty(),
-            "--on runs plans, and there is none among the files; make one with `export plan`"
+            is_run,
+            "--on runs plans, and there is none among the files; make one with `export plan`, or give a folder with int8.onnx"
         );
         Ok(stages)
+    }
+
+    /// What of an argument runs on boards: its plan, or what an int8 ONNX file in a folder says, to be planned for each core.
+    fn network(&self, argument: &Path, plan: Option<Network>) -> Result<Option<Network>> {
+        let int8 = network::file_of(argument);
+        if argument.is_dir() && int8.exists() { Network::open(&int8).map(Some) } else { Ok(plan) }
+    }
+
+    fn on_boards(&self, argument: &Path, network: &Network, stages: &mut Vec<Opened>) -> Result<()> {
+        let name = || argument.display().to_string();
+        for on in &self.on {
+            let plan = network.plan_for(on.0).with_context(name)?;
+            // The engine on this machine stands between tract and the boards.
+            if stages.last().is_some_and(|(path, _)| path.extension().is_some_and(|e| e == "onnx")) {
+                stages.push((argument.into(), validate::open(&plan).with_context(name)?));
+            }
+            stages.push((argument.into(), Box::new(emulated::stage(*on, &plan).with_context(name)?)));
+        }
+        Ok(())
     }
 
     fn dataset(&self) -> Result<Dataset> {
@@ -115,8 +144,8 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn rows(stages: &[(PathBuf, Box<dyn Stage>)], dataset: &Dataset) -> Result<Vec<Row>> {
-    let progress = progress::images("validating", stages.len() * dataset.len());
+fn rows(stages: &[Opened], dataset: &Dataset) -> Result<Vec<Row>> {
+    let progress = progress::bar("validating", stages.len() * dataset.len());
     let (mut rows, mut before) = (Vec::new(), None::<Answers>);
     for (path, stage) in stages {
         let answers = validate::answers(&**stage, dataset, &|n| progress.inc(n as u64));

@@ -68,6 +68,18 @@ pub enum PlanError {
         /// The output's name.
         output: String,
     },
+    /// The smallest plan is larger than the user allows.
+    #[error(
+        "the smallest plan takes {needed} bytes of {what}, the budget is {budget}: allow more, or make the network smaller"
+    )]
+    Budget {
+        /// Flash or RAM.
+        what: &'static str,
+        /// Bytes allowed.
+        budget: usize,
+        /// Bytes that the smallest plan takes.
+        needed: usize,
+    },
     /// The planner's own words do not pass the engine's check: a defect of the planner or an impossible shape.
     #[error("the plan does not pass the engine's check: {0}")]
     Check(#[from] infer_nostd::PlanError),

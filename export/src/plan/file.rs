@@ -11,6 +11,11 @@ pub fn words(bytes: &[u8]) -> Vec<u32> {
     packed(bytes).into_iter().chain(ragged).collect()
 }
 
+/// Int8 values as words, the last filled up with zeros.
+pub(super) fn packed_i8(values: &[i8]) -> Vec<u32> {
+    packed(&values.iter().map(|&v| v as u8).collect::<Vec<_>>())
+}
+
 /// Bytes as words, the last filled up with zeros.
 pub(super) fn packed(bytes: &[u8]) -> Vec<u32> {
     let word = |chunk: &[u8]| {

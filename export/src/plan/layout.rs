@@ -1,30 +1,60 @@
 //! Places in RAM and in the file.
 
 use super::file::packed;
-use super::{Network, PlanError};
+use super::{Network, PlanError, Target};
 use infer_nostd::Plan;
 use infer_nostd::plan::{
-    HEADER_WORDS, Kind, MAGIC, NO_READER, OPERATOR_WORDS, Operator, TENSOR_WORDS, Tensor, VERSION, crc32,
+    HEADER_WORDS, Kind, Layout, MAGIC, NO_READER, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor, VERSION,
+    crc32,
 };
 
 /// The words of the plan, checked by the engine's own check.
-pub fn words(network: Network) -> Result<Vec<u32>, PlanError> {
-    let mut tensors = tensors(&network)?;
+pub fn words(network: &Network, mut activations: Activations, target: Target) -> Result<Vec<u32>, PlanError> {
     let mut operators: Vec<Operator> = network.drafts.iter().map(|draft| draft.operator).collect();
-    let data = data(&network, &mut operators);
-    let slots = Plan::ring_slots(&file(&network, &tensors, &operators, &data, 0))?;
-    for (tensor, &slots) in tensors.iter_mut().zip(&slots) {
-        tensor.slots = slots;
-    }
-    let arena_words = arena(&mut tensors, &mut operators);
-    let words = file(&network, &tensors, &operators, &data, arena_words);
+    let data = data(network, &mut operators);
+    let arena_words = arena(&mut activations, &mut operators);
+    let words = file(network, &activations.tensors, &operators, &data, arena_words, target);
     Plan::parse(&words)?;
     Ok(words)
 }
 
-/// Records of the tensors, each with the padding that its readers want stored. A ring has the fewest slots until the
-/// schedule says more; the output is kept whole.
-fn tensors(network: &Network) -> Result<Vec<Tensor>, PlanError> {
+/// Records of the tensors, channels last, each with the padding that its readers want stored and the slots that the schedule needs; the
+/// output is kept whole. They have no place yet.
+pub fn activations(network: &Network) -> Result<Activations, PlanError> {
+    let mut tensors = records(network)?;
+    let mut network = network.clone();
+    network.drafts.iter_mut().for_each(|draft| super::pack(draft, &tensors));
+    let mut operators: Vec<Operator> = network.drafts.iter().map(|draft| draft.operator).collect();
+    let data = data(&network, &mut operators);
+    let slots = Plan::ring_slots(&file(&network, &tensors, &operators, &data, 0, Target::Portable))?;
+    for (tensor, &slots) in tensors.iter_mut().zip(&slots) {
+        tensor.slots = slots;
+    }
+    let short_lived = Plan::short_lived(&file(&network, &tensors, &operators, &data, 0, Target::Portable))?;
+    Ok(Activations { short_lived: short_lived[..tensors.len()].to_vec(), tensors })
+}
+
+/// Records of the tensors, and what their rows may do.
+#[derive(Debug, Clone)]
+pub struct Activations {
+    pub tensors: Vec<Tensor>,
+    short_lived: Vec<ShortLived>,
+}
+
+impl Activations {
+    /// Lets every tensor's rows land that may, where its reader's kernel takes them so: its ring is then a row shorter.
+    pub fn land(&mut self, operators: &[Operator]) {
+        for (tensor, short_lived) in self.tensors.iter_mut().zip(&self.short_lived) {
+            let landing = Tensor { lands: true, slots: tensor.slots - 1, ..*tensor };
+            let takes = |operator: &Operator| operator.kernel.takes(operator, &landing);
+            if short_lived.may_land && landing.slots > 0 && takes(&operators[usize::from(tensor.last_reader)]) {
+                *tensor = landing;
+            }
+        }
+    }
+}
+
+fn records(network: &Network) -> Result<Vec<Tensor>, PlanError> {
     let tensor = |(id, place): (usize, &super::Place)| {
         let readers = || network.drafts.iter().enumerate().filter(|(_, d)| d.operator.inputs.contains(&(id as u16)));
         let mut pads = [0; 4];
@@ -43,11 +73,15 @@ fn tensors(network: &Network) -> Result<Vec<Tensor>, PlanError> {
             width: narrow("width", width)?,
             channels: narrow("channels", channels)?,
             zero_point: place.zero_point,
+            layout: Layout::ChannelsLast,
+            stacked: false,
+            lands: false,
             scale: place.scale,
             pads,
             slots: if last_reader == NO_READER { height } else { 1 },
             last_reader,
             ring: 0,
+            landing: 0,
         })
     };
     network.places.iter().enumerate().map(tensor).collect()
@@ -59,21 +93,41 @@ fn data(network: &Network, operators: &mut [Operator]) -> Vec<u32> {
     let mut data = Vec::new();
     for (draft, operator) in network.drafts.iter().zip(operators) {
         operator.weights = (start + data.len()) as u32;
-        let bytes: Vec<u8> = draft.weights.iter().map(|&w| w as u8).collect();
-        data.extend(packed(&bytes));
+        data.extend(&draft.weights);
         operator.table = (start + data.len()) as u32;
         data.extend(&draft.table);
     }
     data
 }
 
-/// Rings, then accumulators, one after the other; the arena's length in words.
-fn arena(tensors: &mut [Tensor], operators: &mut [Operator]) -> u32 {
+/// Rings, then places for short-lived rows, then accumulators; the arena's length in words.
+///
+/// Rows that are dead as soon as they are read, and rows that land, take turns in one of two places.
+pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: &mut [Operator]) -> u32 {
     let mut at = 0;
-    for tensor in tensors.iter_mut() {
-        tensor.ring = at;
-        at += tensor.ring_words() as u32;
+    let mut lengths = [0; 2];
+    let mut places = vec![None; tensors.len()];
+    for id in 0..tensors.len() {
+        let tensor = &mut tensors[id];
+        let len = if tensor.lands { tensor.landing_words() } else { tensor.ring_words() } as u32;
+        if !short_lived[id].passing {
+            tensor.ring = at;
+            at += tensor.ring_words() as u32;
+        }
+        if short_lived[id].passing || tensor.lands {
+            // Not the place of the rows it is made from.
+            let made_from = operators[id - 1].inputs.map(|input| places[usize::from(input)]);
+            let place = usize::from(made_from.contains(&Some(0)));
+            places[id] = Some(place);
+            lengths[place] = lengths[place].max(len);
+        }
     }
+    for (tensor, place) in tensors.iter_mut().zip(&places) {
+        let Some(place) = place else { continue };
+        let place = at + [0, lengths[0]][*place];
+        *(if tensor.lands { &mut tensor.landing } else { &mut tensor.ring }) = place;
+    }
+    at += lengths[0] + lengths[1];
     for (operator, output) in operators.iter_mut().zip(&tensors[1..]) {
         if operator.kind.accumulates() {
             operator.state = at;
@@ -83,8 +137,21 @@ fn arena(tensors: &mut [Tensor], operators: &mut [Operator]) -> u32 {
     at
 }
 
-fn file(network: &Network, tensors: &[Tensor], operators: &[Operator], data: &[u32], arena_words: u32) -> Vec<u32> {
-    let mut words = vec![MAGIC, VERSION, 0, 0, operators.len() as u32, arena_words, 0, 0];
+/// Words of a plan besides weights and tables.
+pub fn overhead_words(network: &Network) -> usize {
+    let operators = network.drafts.len();
+    HEADER_WORDS + (operators + 1) * TENSOR_WORDS + operators * OPERATOR_WORDS + names(network).len()
+}
+
+fn file(
+    network: &Network,
+    tensors: &[Tensor],
+    operators: &[Operator],
+    data: &[u32],
+    arena_words: u32,
+    target: Target,
+) -> Vec<u32> {
+    let mut words = vec![MAGIC, VERSION, 0, 0, operators.len() as u32, arena_words, 0, target as u32];
     words.extend(tensors.iter().flat_map(Tensor::encode));
     words.extend(operators.iter().flat_map(Operator::encode));
     words.extend(data);

@@ -1,12 +1,12 @@
-//! Nodes → operators in the engine's terms.
+//! Nodes → operators in the engine's terms, not packed yet.
 
 use super::{Draft, Network, Place, PlanError, pack};
 use crate::graph::Window;
-use crate::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, TensorId};
-use infer_nostd::plan::{Kind, Operator};
+use crate::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, TensorId, Weights};
+use infer_nostd::plan::{Kernel, Kind, Operator};
 use std::collections::BTreeMap;
 
-/// Operators with packed weights, in an order that ends with the network's output.
+/// Operators with their tables, in an order that ends with the network's output.
 pub fn lower(graph: &QuantGraph) -> Result<Network, PlanError> {
     let mut places = vec![place(&graph.tensors[graph.input])];
     let mut drafts = Vec::new();
@@ -81,39 +81,38 @@ impl Lowering<'_> {
             QuantOp::Conv2d { window, groups, weights, clamp } => {
                 let depthwise = *groups == x.shape[0] && *groups == y.shape[0];
                 let kind = if depthwise { Kind::Depthwise } else { Kind::Conv2d };
-                let packed = if depthwise { pack::depthwise(weights) } else { pack::conv2d(weights) };
                 let table = pack::channel_table(name, x, weights, y)?;
-                self.finish(kind, *window, *groups, *clamp, packed, table)
+                self.finish(kind, *window, *groups, *clamp, Some(weights), table)
             }
             QuantOp::Dense { weights, clamp } => {
                 let table = pack::channel_table(name, x, weights, y)?;
-                self.finish(Kind::Dense, POINT, 1, *clamp, pack::dense(weights, x.shape), table)
+                self.finish(Kind::Dense, POINT, 1, *clamp, Some(weights), table)
             }
             QuantOp::MaxPool { window } => {
                 if (x.scale, x.zero_point) != (y.scale, y.zero_point) {
                     return Err(PlanError::PoolRescales { node: name.clone() });
                 }
-                self.finish(Kind::MaxPool, *window, 1, Clamp::NONE, Vec::new(), pack::Table::default())
+                self.finish(Kind::MaxPool, *window, 1, Clamp::NONE, None, pack::Table::default())
             }
             QuantOp::AveragePool { window, .. } if covers(window, x, y) => {
                 let table = pack::mean_table(name, x, y, x.shape[1] * x.shape[2]..=x.shape[1] * x.shape[2])?;
-                self.finish(Kind::GlobalAveragePool, POINT, 1, Clamp::NONE, Vec::new(), table)
+                self.finish(Kind::GlobalAveragePool, POINT, 1, Clamp::NONE, None, table)
             }
             QuantOp::AveragePool { window, count_include_pad } => {
                 let taps = window.kernel[0] * window.kernel[1];
                 let counts = if *count_include_pad { taps..=taps } else { 1..=taps };
                 let table = pack::mean_table(name, x, y, counts)?;
-                let mut draft = self.finish(Kind::AveragePool, *window, 1, Clamp::NONE, Vec::new(), table)?;
+                let mut draft = self.finish(Kind::AveragePool, *window, 1, Clamp::NONE, None, table)?;
                 draft.operator.count_include_pad = *count_include_pad;
                 Ok(draft)
             }
             QuantOp::Add { clamp } => {
                 let table = pack::sum_table(name, x, second.unwrap_or(x), y)?;
-                self.finish(Kind::Add, POINT, 1, *clamp, Vec::new(), table)
+                self.finish(Kind::Add, POINT, 1, *clamp, None, table)
             }
             QuantOp::Requantize { clamp } => {
                 let table = pack::requantize_table(name, x, y)?;
-                self.finish(Kind::Requantize, POINT, 1, *clamp, Vec::new(), table)
+                self.finish(Kind::Requantize, POINT, 1, *clamp, None, table)
             }
             QuantOp::Reshape => unreachable!("a reshape lives where its input does"),
         }
@@ -125,7 +124,7 @@ impl Lowering<'_> {
         window: Window,
         groups: usize,
         clamp: Clamp,
-        weights: Vec<i8>,
+        source: Option<&Weights>,
         table: pack::Table,
     ) -> Result<Draft, PlanError> {
         let bytes = |what, values: [usize; 2]| -> Result<[u8; 2], PlanError> {
@@ -137,7 +136,7 @@ impl Lowering<'_> {
         let second = self.narrow("tensor number", *self.inputs.get(1).unwrap_or(&self.inputs[0]))?;
         let operator = Operator {
             kind,
-            kernel: 0,
+            kernel: Kernel::Portable,
             inputs: [first, second],
             groups: self.narrow("groups", groups)?,
             window: bytes("kernel", window.kernel)?,
@@ -145,13 +144,16 @@ impl Lowering<'_> {
             dilations: bytes("dilation", window.dilations)?,
             pads: [top, left, bottom, right],
             count_include_pad: false,
+            block: 0,
             shift_bits: table.shift_bits,
             clamp: [clamp.min, clamp.max],
             weights: 0,
             table: 0,
             state: 0,
         };
-        Ok(Draft { name: self.node.name.clone(), operator, weights, table: table.words })
+        let (name, source) = (self.node.name.clone(), source.cloned());
+        let (fits_24_bits, table) = (table.fits_24_bits, table.words);
+        Ok(Draft { name, operator, source, weights: Vec::new(), table, fits_24_bits })
     }
 
     fn narrow<T: TryFrom<usize> + Limit>(&self, what: &'static str, found: usize) -> Result<T, PlanError> {

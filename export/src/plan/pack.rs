@@ -2,9 +2,11 @@
 //!
 //! The arithmetic is infer-nostd's `fixed`; here its constants are made, in f64, and the bounds are proven.
 
+use super::file::packed_i8;
 use super::{Place, PlanError};
 use crate::quantize::Weights;
 use infer_nostd::fixed;
+use infer_nostd::plan::{Kernel, Operator, Taps, Tensor};
 use std::ops::RangeInclusive;
 
 /// Words of an operator's table, and the shift its multipliers were made for.
@@ -12,6 +14,8 @@ use std::ops::RangeInclusive;
 pub struct Table {
     pub words: Vec<u32>,
     pub shift_bits: u8,
+    /// Whether accumulators fit 24 bits.
+    pub fits_24_bits: bool,
 }
 
 /// Most fraction bits of a sum's weights.
@@ -33,13 +37,159 @@ pub fn depthwise(weights: &Weights) -> Vec<i8> {
     (0..taps).flat_map(|tap| (0..channels).map(move |c| weights.values[c * taps + tap])).collect()
 }
 
-/// \[O\]\[C·H·W\] → \[H\]\[O\]\[W\]\[C\].
-pub fn dense(weights: &Weights, [channels, height, width]: [usize; 3]) -> Vec<i8> {
-    let outputs = weights.shape[0];
-    let at = |o, c, y, x| weights.values[((o * channels + c) * height + y) * width + x];
-    let pixel = |o, y, x| (0..channels).map(move |c| at(o, c, y, x));
-    let row = |o, y| (0..width).flat_map(move |x| pixel(o, y, x));
+/// \[O\]\[C·H·W\] → \[H\]\[O\]\[plane\]\[W\]\[lane\], 0 for lanes beyond the last channel.
+pub fn dense(weights: &Weights, input: &Tensor) -> Vec<i8> {
+    let [outputs, channels, height, width] =
+        [weights.shape[0], input.channels.into(), input.height.into(), input.width.into()];
+    let (planes, lanes) = (input.planes(), input.lanes());
+    let at = |o, c, y, x| match c < channels {
+        true => weights.values[((o * channels + c) * height + y) * width + x],
+        false => 0,
+    };
+    let pixel = |o, plane, y, x| (0..lanes).map(move |lane| at(o, plane * lanes + lane, y, x));
+    let row = |o, y| (0..planes).flat_map(move |plane| (0..width).flat_map(move |x| pixel(o, plane, y, x)));
     (0..height).flat_map(|y| (0..outputs).flat_map(move |o| row(o, y))).collect()
+}
+
+/// The stream that a kernel reads: for each group of output channels biases, weights step by step, multipliers. The last group is filled up
+/// with channels of weight 0.
+pub fn stream(operator: &Operator, weights: &Weights, table: &[u32], input: &Tensor) -> Vec<u32> {
+    let taps = Taps::of(operator);
+    let group = operator.kernel.group(taps);
+    let entry = |channel: usize, i: usize, filling: u32| table.get(2 * channel + i).copied().unwrap_or(filling);
+    let mut words = Vec::new();
+    for first in (0..weights.shape[0]).step_by(group) {
+        let biases = (first..first + group).map(|channel| entry(channel, 0, 0));
+        match operator.kernel {
+            Kernel::Long => words.extend(long_biases(&biases.collect::<Vec<_>>())),
+            _ => words.extend(biases),
+        }
+        let channels = Group { weights, first, input, taps };
+        words.extend(channels.words(operator.kernel));
+        words.extend((first..first + group).map(|channel| entry(channel, 1, 1)));
+    }
+    words
+}
+
+/// The same for a depthwise kernel, which has a step for each pixel of the window.
+pub fn depthwise_stream(operator: &Operator, weights: &Weights, table: &[u32], input: &Tensor) -> Vec<u32> {
+    let [channels, _, height, width] = weights.shape;
+    let taps = height * width;
+    let group = operator.kernel.group(Taps::of(operator));
+    let at = |channel: usize, tap: usize| if channel < channels { weights.values[channel * taps + tap] } else { 0 };
+    let entry = |channel: usize, i: usize, filling: u32| table.get(2 * channel + i).copied().unwrap_or(filling);
+    let mut words = Vec::new();
+    for first in (0..channels).step_by(group) {
+        let members = || first..first + group;
+        // What is stored is so much more than the activation it stands for.
+        let stored = i32::from(input.layout.flip());
+        let sum = |channel| (0..taps).map(|tap| i32::from(at(channel, tap))).sum::<i32>();
+        words.extend(members().map(|channel| entry(channel, 0, 0).wrapping_sub((stored * sum(channel)) as u32)));
+        let weights: Vec<i8> = (0..taps).flat_map(|tap| members().map(move |channel| at(channel, tap))).collect();
+        match operator.kernel {
+            Kernel::DepthwiseUnsigned32 => words.extend(weights.iter().map(|&weight| i32::from(weight) as u32)),
+            _ => words.extend(packed_i8(&weights)),
+        }
+        words.extend(members().map(|channel| entry(channel, 1, 1)));
+    }
+    words
+}
+
+/// Biases in pairs, each one word of 64 bits: b₀ + b₁·2^24.
+fn long_biases(biases: &[u32]) -> Vec<u32> {
+    let pair = |pair: &[u32]| {
+        let sum = i64::from(pair[0] as i32) + (i64::from(pair[1] as i32) << 24);
+        [sum as u32, (sum >> 32) as u32]
+    };
+    biases.chunks_exact(2).flat_map(pair).collect()
+}
+
+/// Output channels whose weights are interleaved.
+struct Group<'a> {
+    weights: &'a Weights,
+    first: usize,
+    input: &'a Tensor,
+    taps: Taps,
+}
+
+impl Group<'_> {
+    /// The weights of all steps.
+    fn words(&self, kernel: Kernel) -> Vec<u32> {
+        let [.., height, width] = self.weights.shape;
+        let rows = height.div_ceil(self.input.rows_a_step());
+        let steps = rows * (width / self.taps.count()) * self.input.planes();
+        if kernel == Kernel::Plain {
+            let lanes = |step| (0..2).flat_map(move |lane| (0..self.taps.count()).map(move |tap| (step, lane, tap)));
+            let weights = (0..steps).flat_map(lanes).map(|(step, lane, tap)| self.weight(step, tap, lane, 0) as i8);
+            return packed_i8(&weights.collect::<Vec<_>>());
+        }
+        let taps: Vec<(usize, usize)> =
+            (0..steps).flat_map(|step| (0..self.taps.count()).map(move |tap| (step, tap))).collect();
+        if kernel == Kernel::Spread8 {
+            let lanes = |&(step, tap): &(usize, usize)| [0, 1].map(|lane| self.weight(step, tap, lane, 0) as i8);
+            return packed_i8(&taps.iter().flat_map(lanes).collect::<Vec<_>>());
+        }
+        if kernel == Kernel::Spread16 {
+            let word = |tap: Option<&(usize, usize)>, member| {
+                let at = |lane| tap.map_or(0, |&(step, tap)| self.weight(step, tap, lane, member));
+                at(1).wrapping_add(at(0) << 16) as u32
+            };
+            let two = |taps: &[(usize, usize)]| {
+                [0, 1].map(|member| [word(taps.first(), member), word(taps.get(1), member)]).concat()
+            };
+            return taps.chunks(2).flat_map(two).collect();
+        }
+        let at_once = if kernel == Kernel::Image16 { 2 } else { 1 };
+        (0..steps).step_by(at_once).flat_map(|step| self.step(kernel, step)).collect()
+    }
+
+    /// The words of one step, or of two for a kernel that takes two at once.
+    fn step(&self, kernel: Kernel, step: usize) -> Vec<u32> {
+        let count = self.taps.count();
+        let halves = |w: [i32; 2]| w[0] as u16 as u32 | (w[1] as u16 as u32) << 16;
+        let bytes = |w: [i32; 4]| u32::from_le_bytes(w.map(|w| w as i8 as u8));
+        let at = |tap, lane, member| self.weight(step, tap, lane, member);
+        // The DSP kernels take three taps of one channel or one tap of two.
+        let members = if self.taps == Taps::Three { 1 } else { 2 };
+        let each = (0..count).flat_map(|tap| (0..members).map(move |member| (tap, member)));
+        match kernel {
+            Kernel::Widened16 => {
+                let pass = |lane| each.clone().map(move |(tap, m)| halves([at(tap, lane, m), at(tap, lane + 2, m)]));
+                pass(0).chain(pass(1)).collect()
+            }
+            Kernel::Image16 => {
+                each.map(|(tap, m)| halves([step, step + 1].map(|step| self.weight(step, tap, 0, m)))).collect()
+            }
+            Kernel::Widened8 | Kernel::Narrow8 => {
+                each.map(|(tap, m)| bytes([0, 1, 2, 3].map(|lane| at(tap, lane, m)))).collect()
+            }
+            Kernel::Long => {
+                let pairs = if self.taps == Taps::Three { 1 } else { 2 };
+                let pair = |lane: usize, tap: usize, m: usize| {
+                    at(tap, lane, 2 * m).wrapping_add(at(tap, lane, 2 * m + 1) << 24) as u32
+                };
+                let tap = |lane| (0..count).flat_map(move |tap| (0..pairs).map(move |m| pair(lane, tap, m)));
+                (0..2).flat_map(tap).collect()
+            }
+            _ => unreachable!("it has no words a step"),
+        }
+    }
+
+    /// The weight at `tap` of `step`; 0 beyond the last channel of either side.
+    fn weight(&self, step: usize, tap: usize, lane: usize, member: usize) -> i32 {
+        let [outputs, channels, height, width] = self.weights.shape;
+        let (plane, walk) = (step % self.input.planes(), step / self.input.planes());
+        let walk_width = width / self.taps.count();
+        let (row, column) = (walk / walk_width, walk % walk_width * self.taps.count() + tap);
+        let (output, channel, row) = match self.input.stacked {
+            true => (self.first + member, 0, row * self.input.lanes() + lane),
+            false => (self.first + member, plane * self.input.lanes() + lane, row),
+        };
+        match output < outputs && channel < channels && row < height {
+            true => self.weights.values[((output * channels + channel) * height + row) * width + column].into(),
+            false => 0,
+        }
+    }
 }
 
 /// Bias and multiplier by output channel. The input's zero point is folded into the bias: −zp·Σw.
@@ -48,14 +198,17 @@ pub fn channel_table(node: &str, x: &Place, weights: &Weights, y: &Place) -> Res
     let shift_bits = shift(node, &ratios)?;
     let per_channel = weights.values.len() / weights.shape[0];
     let mut words = Vec::with_capacity(2 * ratios.len());
+    let mut fits_24_bits = true;
     for (channel, values) in weights.values.chunks_exact(per_channel).enumerate() {
         let sum: i64 = values.iter().map(|&w| w as i64).sum();
         let magnitude: i64 = values.iter().map(|&w| (w as i64).abs()).sum();
         let bias = weights.biases[channel] as i64 - x.zero_point as i64 * sum;
-        prove(node, channel, bias.abs() + magnitude * 128, shift_bits)?;
+        let bound = bias.abs() + magnitude * 128;
+        prove(node, channel, bound, shift_bits)?;
+        fits_24_bits &= bound < 1 << 23;
         words.extend([bias as i32 as u32, multiplier(ratios[channel], shift_bits)]);
     }
-    Ok(Table { words, shift_bits })
+    Ok(Table { words, shift_bits, fits_24_bits })
 }
 
 /// One multiplier for each count of pixels: scale_in / (scale_out · count).
@@ -64,7 +217,7 @@ pub fn mean_table(node: &str, x: &Place, y: &Place, counts: RangeInclusive<usize
     let ratios: Vec<f64> = counts.map(|n| x.scale as f64 / (y.scale as f64 * n as f64)).collect();
     let shift_bits = shift(node, &ratios)?;
     prove(node, 0, most * 255, shift_bits)?;
-    Ok(Table { words: ratios.iter().map(|&r| multiplier(r, shift_bits)).collect(), shift_bits })
+    Ok(Table { words: ratios.iter().map(|&r| multiplier(r, shift_bits)).collect(), shift_bits, ..Table::default() })
 }
 
 /// Bias, multiplier and the two weights of a sum. The weights take the ratios of scales as finely as 32 bits allow, so
@@ -90,7 +243,7 @@ fn weighted(node: &str, ratios: [f64; 2], zeros: [i64; 2]) -> Result<Table, Plan
     let weights = weights(bits);
     let bias = -(weights[0] * zeros[0] + weights[1] * zeros[1]);
     let words = [bias, 1 << (32 - bits), weights[0], weights[1]];
-    Ok(Table { words: words.map(|word| word as i32 as u32).to_vec(), shift_bits: 0 })
+    Ok(Table { words: words.map(|word| word as i32 as u32).to_vec(), ..Table::default() })
 }
 
 /// The smallest shift that serves every channel.

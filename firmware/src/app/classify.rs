@@ -4,10 +4,10 @@ use semihosting::fs::File;
 use semihosting::io::{Read, Write};
 
 use super::command::{BAD_INPUT, DONE};
-use super::console::say;
-use super::network::{Engine, LOGITS, ROW_LEN, ROWS};
 use super::report;
-use super::stopwatch::Stopwatch;
+use firmware::network::{Engine, LOGITS, ROW_LEN, ROWS};
+use firmware::say;
+use firmware::stopwatch::Stopwatch;
 
 /// Reads images to the end of the file; returns the exit status.
 #[inline(never)]

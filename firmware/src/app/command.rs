@@ -6,7 +6,8 @@ use semihosting::fs::File;
 use semihosting::io;
 use semihosting::sys::arm_compat::sys_get_cmdline_uninit;
 
-use super::console::{Part, say};
+use firmware::console::Part;
+use firmware::say;
 
 /// All is well.
 pub const DONE: i32 = 0;

@@ -2,25 +2,21 @@
 
 mod classify;
 mod command;
-mod console;
 mod crc32;
-mod fault;
 mod memory;
-mod network;
 mod report;
 mod selftest;
-mod stopwatch;
 
 use command::Command;
+use firmware::network::{self, Arena};
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA: network::Arena = [0; _];
-    let mut engine = network::engine(ARENA);
-    let status = match command::read() {
+firmware::program!(run);
+
+fn run(arena: &'static mut Arena) -> i32 {
+    let mut engine = network::engine(arena);
+    match command::read() {
         Ok(Command::SelfTest) => selftest::run(&mut engine),
         Ok(Command::Classify { input, output }) => classify::run(&mut engine, input, output),
         Err(status) => status,
-    };
-    semihosting::process::exit(status)
+    }
 }

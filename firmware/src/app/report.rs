@@ -1,8 +1,8 @@
 //! The figures that end every run.
 
-use super::console::say;
 use super::memory;
-use super::stopwatch::Stopwatch;
+use firmware::say;
+use firmware::stopwatch::Stopwatch;
 
 /// Prints time and memory, a line each: a name and a number. The README says what they mean.
 pub fn print(images: u64, watch: &Stopwatch) {

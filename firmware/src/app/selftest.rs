@@ -1,11 +1,12 @@
 //! `selftest`: the embedded images, every logit held against the host's.
 
 use super::command::{DONE, FAILED};
-use super::console::{Part, say};
 use super::crc32::Crc32;
-use super::network::{BOARD, Engine, LOGITS, ROW_LEN, SAMPLES, Sample, class_of};
 use super::report;
-use super::stopwatch::Stopwatch;
+use firmware::console::Part;
+use firmware::network::{BOARD, Engine, LOGITS, ROW_LEN, SAMPLES, Sample, class_of};
+use firmware::say;
+use firmware::stopwatch::Stopwatch;
 
 /// Prints what the README describes; returns the exit status.
 #[inline(never)]

@@ -1,10 +1,35 @@
-//! Inner products in plain Rust: the definition that every kernel is held against.
+//! Small words of work in plain Rust: the definition that every faster one is held against.
 
 /// acc + Σ aᵢ·bᵢ, wrapping: the planner has proven that it does not.
 #[inline(always)]
 pub fn dot(acc_i32: i32, a: &[i8], b: &[i8]) -> i32 {
     let products = a.iter().zip(b).map(|(&a, &b)| a as i32 * b as i32);
     products.fold(acc_i32, i32::wrapping_add)
+}
+
+/// Four of them at once, each value of `a` loaded once: accₙ + Σ aᵢ·bₙᵢ. The `b` are as long as `a`, or longer.
+///
+/// Written out, as the compiler keeps loops over four when it is to save space.
+#[inline(always)]
+pub fn dot4(accs_i32: [i32; 4], a: &[i8], b: [&[i8]; 4]) -> [i32; 4] {
+    let ([mut acc0, mut acc1, mut acc2, mut acc3], [b0, b1, b2, b3]) = (accs_i32, b);
+    let len = a.len();
+    let (b0, b1, b2, b3) = (&b0[..len], &b1[..len], &b2[..len], &b3[..len]); // says once that no index is too large
+    for (i, &a) in a.iter().enumerate() {
+        let a = a as i32;
+        acc0 = acc0.wrapping_add(a * b0[i] as i32);
+        acc1 = acc1.wrapping_add(a * b1[i] as i32);
+        acc2 = acc2.wrapping_add(a * b2[i] as i32);
+        acc3 = acc3.wrapping_add(a * b3[i] as i32);
+    }
+    [acc0, acc1, acc2, acc3]
+}
+
+/// The larger of each of four int8.
+#[inline(always)]
+pub fn max_bytes(a: u32, b: u32) -> u32 {
+    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+    u32::from_le_bytes(core::array::from_fn(|i| (a[i] as i8).max(b[i] as i8) as u8))
 }
 
 #[cfg(test)]
@@ -15,5 +40,18 @@ mod tests {
     fn dot_is_a_sum_of_products() {
         assert_eq!(dot(5, &[1, -2, 127], &[3, 4, -128]), 5 + 3 - 8 - 16_256);
         assert_eq!(dot(5, &[], &[]), 5);
+    }
+
+    #[test]
+    fn dot4_is_four_dots() {
+        let (a, b) = ([1, -2, 127], [[3, 4, -128], [-1, 0, 5], [7, 7, 7], [-128, 127, 0]]);
+        let b = [&b[0][..], &b[1], &b[2], &b[3]];
+        assert_eq!(dot4([5, 6, 7, 8], &a, b), [dot(5, &a, b[0]), dot(6, &a, b[1]), dot(7, &a, b[2]), dot(8, &a, b[3])]);
+        assert_eq!(dot4([1, 2, 3, 4], &a[..1], b), [4, 1, 10, -124]);
+    }
+
+    #[test]
+    fn maxima_are_signed_and_lane_by_lane() {
+        assert_eq!(max_bytes(0x80_7F_00_FF, 0x7F_80_01_00), 0x7F_7F_01_00);
     }
 }

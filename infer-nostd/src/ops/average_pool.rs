@@ -3,28 +3,27 @@
 //! Table: one multiplier where padding counts in the divisor; else one for each count of pixels, from 1 up.
 
 use super::Step;
-use crate::ring::Rows;
+use crate::ring::{RowMut, Rows};
 
 /// One output row; `rows` begins with the first row of the window that lies in the map.
-pub fn row(step: &Step, rows: Rows, out: &mut [i8]) {
-    let channels = step.output.channels as usize;
+pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
     let dilations = step.operator.dilations.map(usize::from);
     let [pad_y, pad_x, ..] = step.operator.pads.map(usize::from);
+    let left = step.input.pads[1] as usize;
     let (taps_y, start_y) = step.taps(0, step.number, step.input.height as usize);
-    for (x, pixel) in out.chunks_exact_mut(channels).enumerate() {
+    for x in 0..step.output.width as usize {
         let (taps_x, start_x) = step.taps(1, x, step.input.width as usize);
         let count = taps_y.len() * taps_x.len();
         let entry = if step.operator.count_include_pad { 0 } else { count.saturating_sub(1) };
-        for (channel, y) in pixel.iter_mut().enumerate() {
+        for channel in 0..step.output.channels as usize {
             let mut acc = -(count as i32 * step.input.zero_point as i32);
             for ky in taps_y.clone() {
-                let row = &rows.row(start_y + ky * dilations[0] - start_y.max(pad_y))[step.input.left_len()..];
+                let row = rows.channel(start_y + ky * dilations[0] - start_y.max(pad_y), channel);
                 for kx in taps_x.clone() {
-                    let at = start_x + kx * dilations[1] - pad_x;
-                    acc += row[at * channels + channel] as i32;
+                    acc += row.get(left + start_x + kx * dilations[1] - pad_x) as i32;
                 }
             }
-            *y = step.requant().apply(acc, step.table[entry] as i32);
+            out.channel(channel).put(x, step.requant().apply(acc, step.table[entry] as i32));
         }
     }
 }

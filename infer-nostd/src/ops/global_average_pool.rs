@@ -3,21 +3,23 @@
 //! Table: one multiplier, scale_in / (scale_out · H · W).
 
 use super::Step;
+use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the means.
-pub fn take(step: &Step, row: &[i8], sums: &mut [i32], out: &mut [i8]) {
-    if step.number == 0 {
-        let pixels = (step.input.height as i32).wrapping_mul(step.input.width as i32);
-        sums.fill(-pixels.wrapping_mul(step.input.zero_point as i32));
-    }
-    for pixel in row.chunks_exact(sums.len()) {
-        for (sum, &value) in sums.iter_mut().zip(pixel) {
-            *sum = sum.wrapping_add(value as i32);
+#[inline(never)]
+pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
+    let (height, width, left) = (step.input.height as usize, step.input.width as usize, step.input.pads[1] as usize);
+    for (channel, sum) in sums.iter_mut().enumerate() {
+        if step.number == 0 {
+            let pixels = (height as i32).wrapping_mul(width as i32);
+            *sum = -pixels.wrapping_mul(step.input.zero_point as i32);
         }
-    }
-    if step.number + 1 == step.input.height as usize {
-        for (y, &sum) in out.iter_mut().zip(sums.iter()) {
-            *y = step.requant().apply(sum, step.table[0] as i32);
+        let row = rows.channel(0, channel);
+        for x in left..left + width {
+            *sum = sum.wrapping_add(row.get(x) as i32);
+        }
+        if step.number + 1 == height {
+            out.channel(channel).put(0, step.requant().apply(*sum, step.table[0] as i32));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The operators, one a file: what each computes for one step, from rows of int8 to a row of int8.
+//! The operators, one a file: what each computes for one step, from rows to a row.
 //!
 //! Weights and tables come packed by the planner; FORMAT.md says how.
 
@@ -9,27 +9,28 @@ pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
 pub mod max_pool;
+pub mod packed;
+pub mod packed_depthwise;
 
 use crate::fixed::Requant;
-use crate::plan::{Operator, Tensor};
+use crate::plan::Operator;
+use crate::ring::Map;
 use core::ops::Range;
 
 /// What an operator knows in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
-    /// The operator's number.
-    pub id: usize,
     /// Its record.
-    pub operator: Operator,
+    pub operator: &'a Operator,
     /// Its first input.
-    pub input: Tensor,
+    pub input: &'a Map,
     /// Its output.
-    pub output: Tensor,
-    /// Packed weights.
-    pub weights: &'a [i8],
+    pub output: &'a Map,
+    /// Weights, packed for the operator's kernel.
+    pub weights: &'a [u32],
     /// Packed biases and multipliers.
     pub table: &'a [u32],
-    /// Which step of the image this is: the output's row, or the input's for an operator that accumulates.
+    /// Which step of the image this is.
     pub number: usize,
 }
 
@@ -37,7 +38,7 @@ impl Step<'_> {
     /// How accumulators become int8.
     #[inline(always)]
     pub fn requant(&self) -> Requant {
-        self.operator.requant(&self.output)
+        self.operator.requant(self.output)
     }
 
     /// Bias and multiplier of output channel `channel`.
@@ -48,10 +49,8 @@ impl Step<'_> {
 
     /// Where the window of output pixel `x` begins in a padded row that stores at least the operator's padding.
     #[inline(always)]
-    fn padded_start(&self, x: usize) -> usize {
-        let pixel =
-            self.input.pads[1] as usize - self.operator.pads[1] as usize + x * self.operator.strides[1] as usize;
-        pixel * self.input.channels as usize
+    pub(crate) fn padded_start(&self, x: usize) -> usize {
+        self.input.pads[1] as usize - self.operator.pads[1] as usize + x * self.operator.strides[1] as usize
     }
 
     /// The taps of window `i` along `axis` that touch the map of `len` pixels, and the pixel that tap 0 stands on,

@@ -1,8 +1,8 @@
 //! Everything the engine relies on, looked at once.
 
 use super::{
-    HEADER_WORDS, Kind, MAGIC, MAX_OPERATORS, MAX_TENSORS, NO_READER, OPERATOR_WORDS, Operator, Plan, PlanError,
-    TENSOR_WORDS, Tensor, VERSION, crc32,
+    HEADER_WORDS, Kernel, Kind, Layout, MAGIC, MAX_OPERATORS, MAX_TENSORS, NO_READER, OPERATOR_WORDS, Operator, Plan,
+    PlanError, TENSOR_WORDS, Taps, Tensor, Uses, VERSION, crc32,
 };
 use crate::fixed::MAX_SHIFT_BITS;
 use crate::schedule::{self, Progress};
@@ -32,14 +32,18 @@ pub(super) const fn header(words: &[u32]) -> Result<Plan<'_>, PlanError> {
     let records = HEADER_WORDS + (operators + 1) * TENSOR_WORDS + operators * OPERATOR_WORDS;
     let names = words[6] as usize;
     ensure!(records <= names && names <= words.len(), PlanError::Records);
-    Ok(Plan { words, operators, arena_words: words[5] as usize, names })
+    Ok(Plan { words, operators, arena_words: words[5] as usize, names, uses: Uses(0) })
 }
 
 /// Every record by itself and with those it names.
 pub(super) const fn records(plan: &Plan) -> Result<(), PlanError> {
     let mut id = 0;
     while id < plan.tensor_count() {
-        tri!(tensor(&plan.tensor(id), id as u16));
+        let Some(record) = Tensor::decode(plan.words, HEADER_WORDS + id * TENSOR_WORDS) else {
+            return Err(PlanError::UnknownLayout(id as u16));
+        };
+        ensure!(!record.stacked || (id == 0 && record.channels == 1), PlanError::BadShape(id as u16));
+        tri!(tensor(&record, id as u16));
         id += 1;
     }
     let mut id = 0;
@@ -47,13 +51,28 @@ pub(super) const fn records(plan: &Plan) -> Result<(), PlanError> {
         tri!(operator(plan, id));
         id += 1;
     }
-    last_readers(plan)
+    tri!(last_readers(plan));
+    landings(plan)
+}
+
+/// Rows land only where the schedule lets them.
+const fn landings(plan: &Plan) -> Result<(), PlanError> {
+    let mut id = 0;
+    while id < plan.tensor_count() {
+        ensure!(!plan.tensor(id).lands || schedule::may_land(plan, id), PlanError::BadLanding(id as u16));
+        id += 1;
+    }
+    Ok(())
 }
 
 const fn tensor(tensor: &Tensor, id: u16) -> Result<(), PlanError> {
     let pixels = tensor.pads[1] as u64 + tensor.width as u64 + tensor.pads[3] as u64;
-    let fits = pixels * (tensor.channels as u64) < MAX_SLOT_LEN && tensor.padded_height() < u16::MAX as usize;
-    let is_kept = !tensor.is_output() || (tensor.slots == tensor.height && u32::from_le_bytes(tensor.pads) == 0);
+    // At most three lanes more than channels.
+    let fits = pixels * (tensor.channels as u64 + 3) < MAX_SLOT_LEN && tensor.padded_height() < u16::MAX as usize;
+    let is_kept = !tensor.is_output()
+        || (tensor.slots == tensor.height
+            && u32::from_le_bytes(tensor.pads) == 0
+            && matches!(tensor.layout, Layout::ChannelsLast));
     let is_empty = tensor.height == 0 || tensor.width == 0 || tensor.channels == 0 || tensor.slots == 0;
     ensure!(fits && is_kept && !is_empty, PlanError::BadShape(id));
     ensure!(tensor.scale.is_finite() && tensor.scale > 0.0, PlanError::BadScale(id));
@@ -68,20 +87,36 @@ const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
     let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
     ensure!(a <= id && b <= id && (a == b || matches!(operator.kind, Kind::Add)), PlanError::BadInput(id as u16));
     let (input, output) = (plan.tensor(a), plan.tensor(id + 1));
-    ensure!(operator.kernel == 0, PlanError::UnknownKernel(id as u16));
+    ensure!(kernel(&operator, &input, &output), PlanError::UnfitKernel(id as u16));
     ensure!(
-        geometry(&operator, &input, &output) && same_shape(&input, &plan.tensor(b)),
+        geometry(&operator, &input, &output) && (a == b || holds(&plan.tensor(b), &output)),
         PlanError::BadGeometry(id as u16)
     );
     let [weights, table] = [operator.weights as usize, operator.table as usize];
-    let weights_words = operator.weights_len(&input, &output).div_ceil(4);
+    let weights_words = operator.weights_words(&input, &output);
     let table_words = operator.table_words(&output);
     ensure!(
         within(weights, weights_words, plan.names) && within(table, table_words, plan.names),
         PlanError::OutsideFile(id as u16)
     );
-    ensure!(requant(plan, &operator, table, table_words), PlanError::BadRequant(id as u16));
+    ensure!(
+        requant(plan, &operator, table, table_words) && stream(plan, &operator, &input, &output),
+        PlanError::BadRequant(id as u16)
+    );
     Ok(())
+}
+
+/// Whether the operator's kernel takes its geometry, reads its input's layout and writes its output's.
+const fn kernel(operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
+    let reads = match operator.kernel.input_layout() {
+        None => true,
+        Some(layout) => operator.window[1] > 0 && input.layout as u8 == layout as u8,
+    };
+    // A max pool moves values as they are stored.
+    let moves = !matches!(operator.kind, Kind::MaxPool) || output.layout as u8 == input.layout as u8;
+    let most = operator.kernel.most_pixels(operator);
+    let cuts = operator.block as usize <= most && (operator.block > 0) == (most > 0);
+    reads && moves && operator.kernel.takes(operator, input) && cuts && operator.kernel.writes(output.layout)
 }
 
 /// Whether the window, the padding and the groups give the output's shape.
@@ -111,7 +146,7 @@ const fn geometry(operator: &Operator, input: &Tensor, output: &Tensor) -> bool 
         Kind::MaxPool | Kind::AveragePool => same_channels && windows_fit(operator, input, output),
         Kind::Dense => output.height == 1 && output.width == 1,
         Kind::GlobalAveragePool => output.height == 1 && output.width == 1 && same_channels,
-        Kind::Add | Kind::Requantize => same_shape(input, output) && kh == 1 && sh == 1 && operator.pads[0] == 0,
+        Kind::Add | Kind::Requantize => holds(input, output) && kh == 1 && sh == 1 && operator.pads[0] == 0,
     }
 }
 
@@ -131,19 +166,21 @@ const fn windows_fit(operator: &Operator, input: &Tensor, output: &Tensor) -> bo
     axis_fits(operator, 0, input.height, output.height) && axis_fits(operator, 1, input.width, output.width)
 }
 
-/// out = ⌊(in + before + after − extent) / stride⌋ + 1, and every window touches the map.
+/// out ≤ ⌊(in + before + after − extent) / stride⌋ + 1, and every window touches the map.
 const fn axis_fits(operator: &Operator, axis: usize, input: u16, output: u16) -> bool {
     let (before, after) = (operator.pads[axis] as usize, operator.pads[axis + 2] as usize);
     let (input, extent, stride) = (input as usize, operator.extent(axis), operator.strides[axis] as usize);
     let padded = before + input + after;
     padded >= extent
-        && output as usize == (padded - extent) / stride + 1
+        // Rows and pixels at the end that nobody reads need not be made.
+        && output as usize <= (padded - extent) / stride + 1
         // A pool's window must touch the map; a convolution's may lie in stored padding.
         && (operator.kind.reads_padding() || (before < extent && (output as usize - 1) * stride < before + input))
 }
 
-const fn same_shape(a: &Tensor, b: &Tensor) -> bool {
-    a.height == b.height && a.width == b.width && a.channels == b.channels
+/// Whether `input` has every value that `output` is made from, value by value.
+const fn holds(input: &Tensor, output: &Tensor) -> bool {
+    input.height >= output.height && input.width >= output.width && input.channels == output.channels
 }
 
 const fn within(at: usize, len: usize, end: usize) -> bool {
@@ -170,6 +207,30 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
     true
 }
 
+/// Whether every multiplier in a kernel's stream is positive.
+const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
+    if matches!(operator.kernel, Kernel::Portable) {
+        return true;
+    }
+    let taps = Taps::of(operator);
+    let group = operator.kernel.group(taps);
+    let words = operator.kernel.group_words(taps, operator.steps(input)) + 2 * group;
+    let mut end = operator.weights as usize;
+    let mut channel = 0;
+    while channel < output.channels as usize {
+        end += words;
+        let mut i = 1;
+        while i <= group {
+            if plan.words[end - i] as i32 <= 0 {
+                return false;
+            }
+            i += 1;
+        }
+        channel += group;
+    }
+    true
+}
+
 /// Each tensor but the last names the last operator that reads it.
 const fn last_readers(plan: &Plan) -> Result<(), PlanError> {
     let mut last = [NO_READER; MAX_TENSORS];
@@ -190,18 +251,21 @@ const fn last_readers(plan: &Plan) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Every ring and every block of accumulators lies in the arena and apart from the others.
+/// Every ring, every block of accumulators and every place where rows land lies in the arena, apart from the others unless they take turns.
 pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
     let mut i = 0;
-    while i < 2 * plan.tensor_count() {
-        let (at, len) = region(plan, i);
-        let id = (i / 2) as u16;
-        ensure!(within(at, len, plan.arena_words), PlanError::OutsideArena(id));
+    while i < REGIONS * plan.tensor_count() {
+        let a = region(plan, i);
+        let id = (i / REGIONS) as u16;
+        ensure!(within(a.at, a.len, plan.arena_words), PlanError::OutsideArena(id));
         let mut j = 0;
         while j < i {
-            let (other_at, other_len) = region(plan, j);
-            let apart = len == 0 || other_len == 0 || at + len <= other_at || other_at + other_len <= at;
-            ensure!(apart, PlanError::Overlap(id));
+            let b = region(plan, j);
+            let other = j / REGIONS;
+            let apart = a.len == 0 || b.len == 0 || a.at + a.len <= b.at || b.at + b.len <= a.at;
+            let turns =
+                a.is_short && b.is_short && other != id as usize && schedule::take_turns(plan, other, id as usize);
+            ensure!(apart || turns, PlanError::Overlap(id));
             j += 1;
         }
         i += 1;
@@ -209,17 +273,29 @@ pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Start and length in words of tensor i/2's ring (i even) or of its operator's accumulators (i odd).
-const fn region(plan: &Plan, i: usize) -> (usize, usize) {
-    let id = i / 2;
+/// Kinds of a tensor's memory: its ring, its operator's accumulators, the place where its rows land.
+const REGIONS: usize = 3;
+
+/// A run of words in the arena.
+struct Region {
+    at: usize,
+    len: usize,
+    /// Whether what is there is dead before another operator than its reader works.
+    is_short: bool,
+}
+
+/// Region i % 3 of tensor i / 3.
+const fn region(plan: &Plan, i: usize) -> Region {
+    let id = i / REGIONS;
     let tensor = plan.tensor(id);
-    if i.is_multiple_of(2) {
-        (tensor.ring as usize, tensor.ring_words())
-    } else if id == 0 {
-        (0, 0)
-    } else {
-        let operator = plan.operator(id - 1);
-        (operator.state as usize, operator.state_words(&tensor))
+    match i % REGIONS {
+        0 => Region { at: tensor.ring as usize, len: tensor.ring_words(), is_short: schedule::is_passing(plan, id) },
+        1 if id == 0 => Region { at: 0, len: 0, is_short: false },
+        1 => {
+            let operator = plan.operator(id - 1);
+            Region { at: operator.state as usize, len: operator.state_words(&tensor), is_short: false }
+        }
+        _ => Region { at: tensor.landing as usize, len: tensor.landing_words(), is_short: true },
     }
 }
 
@@ -229,7 +305,7 @@ pub(super) const fn rings(plan: &Plan) -> Result<(), PlanError> {
     let mut id = 0;
     while id < plan.tensor_count() {
         let needed = alive[id];
-        ensure!(plan.tensor(id).slots >= needed, PlanError::RingTooShort { tensor: id as u16, needed });
+        ensure!(plan.tensor(id).capacity() >= needed, PlanError::RingTooShort { tensor: id as u16, needed });
         id += 1;
     }
     Ok(())
@@ -237,7 +313,7 @@ pub(super) const fn rings(plan: &Plan) -> Result<(), PlanError> {
 
 /// For each tensor, the most rows alive at once.
 pub(super) const fn rows_alive(plan: &Plan) -> Result<[u16; MAX_TENSORS], PlanError> {
-    let mut progress = [Progress { rows: 0, steps: 0 }; MAX_TENSORS];
+    let mut progress = [Progress { rows: 0, steps: 0, need: 0 }; MAX_TENSORS];
     let mut alive = [0; MAX_TENSORS];
     ensure!(schedule::simulate(plan, &mut progress, &mut alive), PlanError::Incomplete);
     Ok(alive)

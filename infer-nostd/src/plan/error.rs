@@ -32,16 +32,20 @@ pub enum PlanError {
         /// Operators that the header claims.
         found: u32,
     },
-    /// An operator's kind is not one this version knows.
+    /// An operator's kind or kernel is not one this version knows.
     UnknownKind(u16),
-    /// An operator's kernel is not one this build has.
-    UnknownKernel(u16),
+    /// A tensor's layout is not one this version knows.
+    UnknownLayout(u16),
+    /// An operator's kernel does not take its window, or does not read or write the layouts there are.
+    UnfitKernel(u16),
     /// A tensor has an empty or oversized dimension, or no ring.
     BadShape(u16),
     /// A tensor's scale is not finite and positive.
     BadScale(u16),
     /// An operator reads a tensor that is not made before it.
     BadInput(u16),
+    /// A tensor's rows land, though its reader may want them later or is not alone.
+    BadLanding(u16),
     /// A tensor other than the output that nobody reads, or whose last reader is another than its record says.
     LastReader(u16),
     /// An operator's window, stride, padding or groups do not give its output's shape.
@@ -82,13 +86,15 @@ impl fmt::Display for PlanError {
                 write!(f, "the plan's checksum is {found:08x}, its header says {expected:08x}: the file is damaged")
             }
             OperatorCount { found } => write!(f, "{found} operators, expected 1 to {}", super::MAX_OPERATORS),
-            UnknownKind(op) => write!(f, "operator {op} is of a kind that this version does not know"),
-            UnknownKernel(op) => {
-                write!(f, "operator {op} is packed for a kernel that this build does not have: plan for this target")
+            UnknownKind(op) => {
+                write!(f, "operator {op} is of a kind, or has a kernel, that this version does not know")
             }
+            UnknownLayout(tensor) => write!(f, "tensor {tensor} is of a layout that this version does not know"),
+            UnfitKernel(op) => write!(f, "operator {op}'s kernel does not take its window, or its tensors' layouts"),
             BadShape(tensor) => write!(f, "tensor {tensor} has an empty or oversized dimension, or no ring"),
             BadScale(tensor) => write!(f, "tensor {tensor}'s scale is not finite and positive"),
             BadInput(op) => write!(f, "operator {op} reads a tensor that is not made before it"),
+            BadLanding(tensor) => write!(f, "tensor {tensor}'s rows land, but are not read one by one by one operator"),
             LastReader(tensor) => write!(f, "tensor {tensor} is read by others than its record says, or by none"),
             BadGeometry(op) => {
                 write!(f, "operator {op}'s window, stride, padding or groups do not give its output's shape")

@@ -21,16 +21,22 @@ macro_rules! tri {
 mod check;
 mod crc;
 mod error;
+mod kernel;
+mod layout;
 mod record;
+mod uses;
 
 pub use crc::crc32;
 pub use error::PlanError;
+pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Taps, Window};
+pub use layout::Layout;
 pub use record::{Kind, NO_READER, OPERATOR_WORDS, Operator, TENSOR_WORDS, Tensor};
+pub use uses::Uses;
 
 /// First word of a plan: `INFP` in ASCII, low byte first.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"INFP");
 /// The version of the format that this crate reads and the planner writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Words before the first record.
 pub const HEADER_WORDS: usize = 8;
 /// Most operators in a plan.
@@ -45,6 +51,16 @@ pub struct Plan<'a> {
     operators: usize,
     arena_words: usize,
     names: usize,
+    uses: Uses,
+}
+
+/// What the schedule lets a tensor's rows do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortLived {
+    /// Whether each is dead as soon as it is read.
+    pub passing: bool,
+    /// Whether each may land outside the ring.
+    pub may_land: bool,
 }
 
 /// Shape and quantization of what goes in and what comes out.
@@ -94,7 +110,7 @@ impl<'a> Plan<'a> {
         tri!(check::records(&plan));
         tri!(check::memory(&plan));
         tri!(check::rings(&plan));
-        Ok(plan)
+        Ok(Self { uses: Uses::of(&plan), ..plan })
     }
 
     /// For the planner: the slots that each tensor's ring needs, of a plan whose memory is not laid out yet.
@@ -105,6 +121,26 @@ impl<'a> Plan<'a> {
         let plan = tri!(check::header(words));
         tri!(check::records(&plan));
         check::rows_alive(&plan)
+    }
+
+    /// For the planner: which tensors' rows are dead as soon as they are read, and which tensors' rows may land, of a plan whose memory is not
+    /// laid out yet.
+    ///
+    /// # Errors
+    /// As [`ring_slots`](Self::ring_slots).
+    pub const fn short_lived(words: &[u32]) -> Result<[ShortLived; MAX_TENSORS], PlanError> {
+        let plan = tri!(check::header(words));
+        tri!(check::records(&plan));
+        let mut tensors = [ShortLived { passing: false, may_land: false }; MAX_TENSORS];
+        let mut id = 0;
+        while id < plan.tensor_count() {
+            tensors[id] = ShortLived {
+                passing: crate::schedule::is_passing(&plan, id),
+                may_land: crate::schedule::may_land(&plan, id),
+            };
+            id += 1;
+        }
+        Ok(tensors)
     }
 
     /// Operators in the plan.
@@ -122,6 +158,23 @@ impl<'a> Plan<'a> {
         self.arena_words
     }
 
+    /// Bytes of stack that its kernels take at most, on a core that has them; the engine's own come on top.
+    pub const fn stack_bytes(&self) -> usize {
+        let (mut most, mut id) = (0, 0);
+        while id < self.operators {
+            let operator = self.operator(id);
+            let bytes = operator.stack_bytes(&self.tensor(operator.inputs[0] as usize));
+            most = if bytes > most { bytes } else { most };
+            id += 1;
+        }
+        most
+    }
+
+    /// What the plan uses of the engine, for [`Engine`](crate::Engine)'s second parameter.
+    pub const fn uses(&self) -> u128 {
+        self.uses.0
+    }
+
     /// What the network takes.
     pub const fn input(&self) -> TensorInfo {
         self.info(0)
@@ -134,7 +187,10 @@ impl<'a> Plan<'a> {
 
     /// Tensor `id`, which must be below [`tensor_count`](Self::tensor_count).
     pub const fn tensor(&self, id: usize) -> Tensor {
-        Tensor::decode(self.words, HEADER_WORDS + id * TENSOR_WORDS)
+        match Tensor::decode(self.words, HEADER_WORDS + id * TENSOR_WORDS) {
+            Some(tensor) => tensor,
+            None => unreachable!(), // `check` has seen every layout
+        }
     }
 
     /// Operator `id`, which must be below [`operator_count`](Self::operator_count).
@@ -145,32 +201,40 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Operator `id`'s weights, packed for its kernel, as words of four int8, low byte first.
+    /// The inputs of operator `id`: see [`Operator::inputs`].
+    #[inline(always)]
+    pub const fn inputs(&self, id: usize) -> [u16; 2] {
+        let word = self.words[self.operator_at(id) + 1];
+        [word as u16, (word >> 16) as u16]
+    }
+
+    /// Operator `id`'s weights, packed for its kernel.
     pub const fn weights(&self, id: usize) -> &'a [u32] {
         let operator = self.operator(id);
         let (input, output) = (self.tensor(operator.inputs[0] as usize), self.tensor(id + 1));
-        let words = operator.weights_len(&input, &output).div_ceil(4);
-        self.slice(operator.weights as usize, words)
+        self.data(operator.weights).split_at(operator.weights_words(&input, &output)).0
     }
 
     /// Operator `id`'s biases and multipliers.
     pub const fn table(&self, id: usize) -> &'a [u32] {
         let operator = self.operator(id);
-        self.slice(operator.table as usize, operator.table_words(&self.tensor(id + 1)))
+        self.data(operator.table).split_at(operator.table_words(&self.tensor(id + 1))).0
+    }
+
+    /// The words from `at` on, where weights or a table begin.
+    #[inline(always)]
+    pub(crate) const fn data(&self, at: u32) -> &'a [u32] {
+        self.words.split_at(at as usize).1
     }
 
     /// Names, for people: the network's, then each tensor's, every one as UTF-8 ended by a zero byte, in words.
     pub const fn names(&self) -> &'a [u32] {
-        self.slice(self.names, self.words.len() - self.names)
+        self.words.split_at(self.names).1
     }
 
     /// Words of the whole plan.
     pub const fn words(&self) -> &'a [u32] {
         self.words
-    }
-
-    const fn slice(&self, at: usize, len: usize) -> &'a [u32] {
-        self.words.split_at(at).1.split_at(len).0
     }
 
     const fn operator_at(&self, id: usize) -> usize {

@@ -37,10 +37,10 @@ impl From<u64> for Part<'_> {
 }
 
 /// Prints its arguments, one after the other, as a line.
+#[macro_export]
 macro_rules! say {
-    ($($part:expr),+ $(,)?) => { $crate::app::console::print(&[$($crate::app::console::Part::from($part)),+]) };
+    ($($part:expr),+ $(,)?) => { $crate::console::print(&[$($crate::console::Part::from($part)),+]) };
 }
-pub(crate) use say;
 
 /// Prints a line. There is nobody to tell if that fails.
 ///

@@ -7,8 +7,8 @@ pub const BOARD: &Board = include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
 infer_nostd::include_plan!(static PLAN_WORDS, PLAN = concat!(env!("OUT_DIR"), "/net.plan"));
 
-/// The engine, its tables as long as this plan needs them.
-pub type Engine = infer_nostd::Engine<'static, { PLAN.tensor_count() }>;
+/// The engine, its tables as long as this plan needs them, and nothing in flash that it does not use.
+pub type Engine = infer_nostd::Engine<'static, { PLAN.tensor_count() }, { PLAN.uses() }>;
 /// The engine's working memory.
 pub type Arena = [u32; PLAN.arena_words()];
 
@@ -16,6 +16,8 @@ pub type Arena = [u32; PLAN.arena_words()];
 pub const ROW_LEN: usize = PLAN.input().row_len();
 /// Rows of an image.
 pub const ROWS: usize = PLAN.input().height;
+/// Operators of the plan.
+pub const OPERATORS: usize = PLAN.operator_count();
 /// Values that the network answers with.
 pub const LOGITS: usize = PLAN.output().len();
 

@@ -1,0 +1,350 @@
+//! Which kernel each convolution gets, depthwise ones among them, and with it how its input lies in memory: the fewest estimated cycles that fit in flash and RAM.
+//!
+//! Kernels that read wider activations or weights are faster and take more memory. A max pool moves values as they are stored, so
+//! the tensors on both its sides share a layout; such a set of tensors and the convolutions that read it are decided together.
+//! The start is the smallest of everything; then, again and again, the change that gains the most cycles for the memory
+//! it takes, as long as one fits.
+
+use super::layout::{self, Activations};
+use super::target::{self, Target};
+use super::{Network, PlanError};
+use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Tensor};
+
+/// What the planner may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The core.
+    pub target: Target,
+    /// Most bytes of flash for the plan.
+    pub flash_budget: Option<usize>,
+    /// Most bytes of RAM for rows, accumulators and the kernels' stack.
+    pub ram_budget: Option<usize>,
+    /// Whether to stop at the smallest, however slow.
+    pub smallest: bool,
+}
+
+/// A kernel and the most pixels of its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub kernel: Kernel,
+    pub block: u8,
+}
+
+/// No kernel.
+const PORTABLE: Cut = Cut { kernel: Kernel::Portable, block: 0 };
+
+/// How much slower than the fastest kernel of a layer the smallest plan may be: what saves a few bytes of RAM at any price is for tight budgets alone.
+const MOST_SLOWDOWN: f64 = 1.75;
+
+/// A layout, and a kernel for each convolution that reads it.
+type Way = (Layout, Vec<(usize, Cut)>);
+
+/// A kernel for each operator and a layout for each tensor.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub cuts: Vec<Cut>,
+    pub layouts: Vec<Layout>,
+    /// Whether the input's rows are stacked.
+    pub stacked: bool,
+    /// Whether rows land where they may.
+    pub lands: bool,
+}
+
+impl Choice {
+    /// Writes kernels and layouts into the records.
+    pub fn apply(&self, activations: &mut Activations, operators: &mut [Operator]) {
+        for (operator, cut) in operators.iter_mut().zip(&self.cuts) {
+            (operator.kernel, operator.block) = (cut.kernel, cut.block);
+        }
+        let tensors = &mut activations.tensors;
+        tensors.iter_mut().zip(&self.layouts).for_each(|(tensor, &layout)| tensor.layout = layout);
+        tensors[0].stacked = self.stacked;
+        if self.lands {
+            activations.land(operators);
+        }
+    }
+}
+
+/// Tensors that share a layout, and what their readers may be.
+struct Unit {
+    ways: Vec<Way>,
+}
+
+/// What a choice takes.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    flash_bytes: usize,
+    ram_bytes: usize,
+    cycles: u64,
+}
+
+/// Chooses for `network`, whose activations are given, channels last.
+pub fn choose(network: &Network, activations: &Activations, options: &Options) -> Result<Choice, PlanError> {
+    // Landing rows costs a copy of each and saves RAM.
+    let attempts = [false, true].map(|lands| {
+        let search = Search { network, activations, options, lands, classes: classes(network) };
+        search.run().map(|(choice, figures)| (choice, figures, lands))
+    });
+    match attempts {
+        [Ok(stays), Ok(lands)] => {
+            let size = |(_, f, _): &(Choice, Figures, bool)| f.flash_bytes + 4 * f.ram_bytes;
+            let takes_landing =
+                if options.smallest { size(&lands) < size(&stays) } else { lands.1.cycles < stays.1.cycles };
+            Ok(if takes_landing { lands.0 } else { stays.0 })
+        }
+        [Ok((choice, ..)), Err(_)] | [Err(_), Ok((choice, ..))] => Ok(choice),
+        [Err(_), Err(error)] => Err(error),
+    }
+}
+
+/// Whether kernels are for the operator.
+fn is_conv(operator: &Operator) -> bool {
+    matches!(operator.kind, Kind::Conv2d | Kind::Depthwise)
+}
+
+fn with(picks: &[usize], unit: usize, way: usize) -> Vec<usize> {
+    let mut picks = picks.to_vec();
+    picks[unit] = way;
+    picks
+}
+
+/// For each tensor the first of those it shares a layout with.
+fn classes(network: &Network) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..network.places.len()).collect();
+    for (id, draft) in network.drafts.iter().enumerate() {
+        if draft.operator.kind == Kind::MaxPool {
+            let (from, to) = (classes[id + 1], classes[usize::from(draft.operator.inputs[0])]);
+            classes.iter_mut().filter(|class| **class == from).for_each(|class| *class = to);
+        }
+    }
+    classes
+}
+
+struct Search<'a> {
+    network: &'a Network,
+    activations: &'a Activations,
+    options: &'a Options,
+    lands: bool,
+    classes: Vec<usize>,
+}
+
+impl Search<'_> {
+    fn run(&self) -> Result<(Choice, Figures), PlanError> {
+        let units = self.units();
+        // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
+        let starts =
+            [([1, 4], MOST_SLOWDOWN), ([1, 0], f64::INFINITY), ([0, 1], f64::INFINITY), ([1, 4], f64::INFINITY)];
+        let starts = starts.map(|(weights, slowdown)| self.smallest(&units, weights, slowdown));
+        let fits = |picks: &&Vec<usize>| self.hold_budget(self.figures(&units, picks)).is_ok();
+        let mut picks = starts.iter().find(fits).unwrap_or(&starts[0]).clone();
+        self.hold_budget(self.figures(&units, &picks))?;
+        while !self.options.smallest
+            && let Some(better) = self.best_step(&units, &picks)
+        {
+            picks = better;
+        }
+        Ok((self.choice(&units, &picks), self.figures(&units, &picks)))
+    }
+
+    fn operator(&self, id: usize) -> &Operator {
+        &self.network.drafts[id].operator
+    }
+
+    fn output_class(&self) -> usize {
+        self.classes[self.network.drafts.len()]
+    }
+
+    fn units(&self) -> Vec<Unit> {
+        let mut classes = self.classes.clone();
+        classes.sort_unstable();
+        classes.dedup();
+        let units = classes.into_iter().filter(|&class| class != self.output_class());
+        units.map(|class| Unit { ways: self.ways(class) }).filter(|unit| !unit.ways.is_empty()).collect()
+    }
+
+    /// The ways of the tensors of `class`: for each layout that some kernel reads, each kernel that reads it.
+    fn ways(&self, class: usize) -> Vec<Way> {
+        let convs = |id: &usize| {
+            let operator = self.operator(*id);
+            // What comes out last is channels last, which no kernel writes.
+            is_conv(operator)
+                && self.classes[usize::from(operator.inputs[0])] == class
+                && self.classes[id + 1] != self.output_class()
+        };
+        let convs: Vec<usize> = (0..self.network.drafts.len()).filter(convs).collect();
+        let mut layouts: Vec<Layout> = Vec::new();
+        layouts.extend(self.options.target.kernels().iter().filter_map(|kernel| kernel.input_layout()));
+        layouts.dedup();
+        // What a kernel may make cannot be channels last either.
+        let is_made =
+            (0..self.network.drafts.len()).any(|id| self.classes[id + 1] == class && is_conv(self.operator(id)));
+        layouts.retain(|&layout| !(is_made && layout == Layout::ChannelsLast));
+        layouts.into_iter().flat_map(|layout| self.combinations(layout, &convs)).collect()
+    }
+
+    /// Every assignment of kernels that read `layout` to `convs`; none where no convolution takes any.
+    fn combinations(&self, layout: Layout, convs: &[usize]) -> Vec<Way> {
+        let mut ways = vec![Vec::new()];
+        for &id in convs {
+            let operator = self.operator(id);
+            let input = Tensor { layout, ..self.activations.tensors[usize::from(operator.inputs[0])] };
+            let fits = |kernel: &&Kernel| {
+                kernel.input_layout() == Some(layout)
+                    && kernel.takes(operator, &input)
+                    && (**kernel != Kernel::Long || self.network.drafts[id].fits_24_bits)
+            };
+            let cuts = |&kernel: &Kernel| {
+                let most = kernel.most_pixels(operator) as u8;
+                // Smaller blocks of a convolution take less stack.
+                let sizes = if operator.kind == Kind::Depthwise { [most; 4] } else { [most, 4, 2, 1] };
+                sizes.into_iter().filter(move |&n| n <= most).map(move |block| Cut { kernel, block })
+            };
+            let mut cuts: Vec<Cut> = self.options.target.kernels().iter().filter(fits).flat_map(cuts).collect();
+            cuts.dedup();
+            if !cuts.is_empty() {
+                let extended = |way: Vec<(usize, Cut)>| {
+                    cuts.iter().map(move |&cut| [&way[..], &[(id, cut)]].concat()).collect::<Vec<_>>()
+                };
+                ways = ways.into_iter().flat_map(extended).collect();
+            }
+        }
+        ways.into_iter().filter(|way| !way.is_empty()).map(|way| (layout, way)).collect()
+    }
+
+    fn choice(&self, units: &[Unit], picks: &[usize]) -> Choice {
+        let mut cuts = vec![PORTABLE; self.network.drafts.len()];
+        let mut of_class = vec![None; self.network.places.len()];
+        for (unit, &pick) in units.iter().zip(picks) {
+            let (layout, way) = &unit.ways[pick];
+            for &(id, cut) in way {
+                cuts[id] = cut;
+                of_class[self.classes[usize::from(self.operator(id).inputs[0])]] = Some(*layout);
+            }
+        }
+        // What a kernel writes and no kernel reads is narrow.
+        for (id, &Cut { kernel, .. }) in cuts.iter().enumerate().filter(|(_, cut)| **cut != PORTABLE) {
+            let narrow = if kernel.writes(Layout::Quads) { Layout::Quads } else { Layout::Pairs };
+            of_class[self.classes[id + 1]].get_or_insert(narrow);
+        }
+        let layouts: Vec<Layout> =
+            self.classes.iter().map(|&class| of_class[class].unwrap_or(Layout::ChannelsLast)).collect();
+        let stacked = self.is_stacked(&cuts, &layouts);
+        Choice { cuts, layouts, stacked, lands: self.lands }
+    }
+
+    /// An input of one channel whose lanes would be idle holds several rows side by side, where every reader can read them so.
+    fn is_stacked(&self, cuts: &[Cut], layouts: &[Layout]) -> bool {
+        let readers = || (0..cuts.len()).filter(|&id| self.operator(id).inputs.contains(&0));
+        self.activations.tensors[0].channels == 1
+            && layouts[0] != Layout::ChannelsLast
+            && readers().all(|id| {
+                let operator = self.operator(id);
+                cuts[id] != PORTABLE && operator.kind == Kind::Conv2d && operator.dilations[0] == 1
+            })
+    }
+
+    fn figures(&self, units: &[Unit], picks: &[usize]) -> Figures {
+        let choice = self.choice(units, picks);
+        let mut activations = self.activations.clone();
+        let mut operators: Vec<Operator> = self.network.drafts.iter().map(|draft| draft.operator).collect();
+        choice.apply(&mut activations, &mut operators);
+        let tensors = &activations.tensors;
+        let ends =
+            |(id, operator): (usize, &Operator)| (*operator, tensors[usize::from(operator.inputs[0])], tensors[id + 1]);
+        let ends: Vec<_> = operators.iter().enumerate().map(ends).collect();
+        let words = ends.iter().map(|(op, x, y)| op.weights_words(x, y) + op.table_words(y)).sum::<usize>();
+        let moved = tensors.iter().filter(|tensor| tensor.lands).map(target::landing_cycles).sum::<u64>();
+        let cycles = moved
+            + target::input_cycles(&tensors[0])
+            + ends.iter().map(|(op, x, y)| target::cycles(op, x, y)).sum::<u64>();
+        let stack_bytes = ends.iter().map(|(op, x, _)| op.stack_bytes(x)).max().unwrap_or(0);
+        let overhead = layout::overhead_words(self.network);
+        let ram_bytes = layout::arena(&mut activations, &mut operators) as usize * 4 + stack_bytes;
+        Figures { flash_bytes: (words + overhead) * 4, ram_bytes, cycles }
+    }
+
+    /// The ways that take the least memory, a byte of flash and one of RAM weighing as given, and are at most `slowdown` times as slow as the
+    /// unit's fastest; the faster of equals.
+    ///
+    /// The stack is the largest of all operators', so the search begins where each takes the least of it.
+    fn smallest(&self, units: &[Unit], [flash, ram]: [usize; 2], slowdown: f64) -> Vec<usize> {
+        let allowed = |unit: &Unit| {
+            let cycles: Vec<u64> = unit.ways.iter().map(|way| self.cycles(way)).collect();
+            let most = cycles.iter().min().map_or(0.0, |&least| least as f64 * slowdown);
+            (0..cycles.len()).filter(|&way| cycles[way] as f64 <= most).collect::<Vec<_>>()
+        };
+        let allowed: Vec<Vec<usize>> = units.iter().map(allowed).collect();
+        let least_stack = |(unit, ways): (&Unit, &Vec<usize>)| {
+            ways.iter().copied().min_by_key(|&way| self.stack_bytes(&unit.ways[way])).unwrap_or(0)
+        };
+        let mut picks: Vec<usize> = units.iter().zip(&allowed).map(least_stack).collect();
+        for (i, ways) in allowed.iter().enumerate() {
+            let size = |&&way: &&usize| {
+                let figures = self.figures(units, &with(&picks, i, way));
+                (flash * figures.flash_bytes + ram * figures.ram_bytes, figures.cycles)
+            };
+            picks[i] = ways.iter().min_by_key(size).copied().unwrap_or(0);
+        }
+        picks
+    }
+
+    /// The operators of one way, as it makes them, with their inputs.
+    fn operators(&self, (layout, way): &Way) -> impl Iterator<Item = (usize, Operator, Tensor)> {
+        way.iter().map(|&(id, Cut { kernel, block })| {
+            let operator = Operator { kernel, block, ..*self.operator(id) };
+            let input = Tensor { layout: *layout, ..self.activations.tensors[usize::from(operator.inputs[0])] };
+            (id, operator, input)
+        })
+    }
+
+    /// Estimated cycles of the kernels of one way.
+    fn cycles(&self, way: &Way) -> u64 {
+        let cycles = |(id, operator, input): (usize, Operator, Tensor)| {
+            target::cycles(&operator, &input, &self.activations.tensors[id + 1])
+        };
+        self.operators(way).map(cycles).sum()
+    }
+
+    /// Stack of the kernels of one way.
+    fn stack_bytes(&self, way: &Way) -> usize {
+        self.operators(way).map(|(_, operator, input)| operator.stack_bytes(&input)).max().unwrap_or(0)
+    }
+
+    fn hold_budget(&self, smallest: Figures) -> Result<(), PlanError> {
+        let hold = |what, budget: Option<usize>, needed| match budget {
+            Some(budget) if needed > budget => Err(PlanError::Budget { what, budget, needed }),
+            _ => Ok(()),
+        };
+        hold("flash", self.options.flash_budget, smallest.flash_bytes)?;
+        hold("RAM", self.options.ram_budget, smallest.ram_bytes)
+    }
+
+    /// The change of one unit that gains the most for the memory it takes, if one fits.
+    fn best_step(&self, units: &[Unit], picks: &[usize]) -> Option<Vec<usize>> {
+        let now = self.figures(units, picks);
+        let fits = |f: &Figures| {
+            self.options.flash_budget.is_none_or(|budget| f.flash_bytes <= budget)
+                && self.options.ram_budget.is_none_or(|budget| f.ram_bytes <= budget)
+        };
+        let share = |more: usize, less: usize, budget: Option<usize>| {
+            more.saturating_sub(less) as f64 / budget.unwrap_or(1 << 30) as f64
+        };
+        let mut best: Option<(f64, Vec<usize>)> = None;
+        for i in 0..units.len() {
+            for way in 0..units[i].ways.len() {
+                let candidate = with(picks, i, way);
+                let then = self.figures(units, &candidate);
+                if then.cycles >= now.cycles || !fits(&then) {
+                    continue;
+                }
+                let price = share(then.flash_bytes, now.flash_bytes, self.options.flash_budget)
+                    + share(then.ram_bytes, now.ram_bytes, self.options.ram_budget);
+                let worth = (now.cycles - then.cycles) as f64 / (price + 1e-6);
+                if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+                    best = Some((worth, candidate));
+                }
+            }
+        }
+        best.map(|(_, picks)| picks)
+    }
+}

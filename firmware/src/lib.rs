@@ -1,0 +1,19 @@
+//! What the programs of this package share: the board, the network, a console, a stopwatch, the end after a fault.
+//!
+//! `firmware` is the application, `bench` one inference for whoever counts it. On the host there is only the table of boards.
+#![cfg_attr(target_os = "none", no_std)]
+
+#[path = "../boards.rs"]
+pub mod boards;
+#[cfg(target_os = "none")]
+pub mod console;
+#[cfg(target_os = "none")]
+pub mod cpu;
+#[cfg(target_os = "none")]
+mod fault;
+#[cfg(target_os = "none")]
+pub mod network;
+#[cfg(target_os = "none")]
+pub mod stopwatch;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1555 @@
+//! Convolutions for cores with the DSP extension (Cortex-M4, M7, M33): SMLAD makes two products in one cycle.
+//!
+//! Input and output are [`Layout::Quads`](crate::plan::Layout): a pixel of a plane is a word; [`Kernel::Image16`] reads an input of one
+//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`conv::Args`](super::conv::Args) and
+//! [`depthwise::Args`](super::depthwise::Args) say where things lie; how the weights follow one another is in the header of each macro.
+//! Equal, to the bit, to the plain loops of `ops`.
+//!
+//! Beyond what the arguments ask for: a plane is shorter than 65,536 bytes and holds all the pixels that a block reads of it; a segment
+//! has fewer than 32,768 steps; `min` and `max` are not looked at (results saturate to int8); the kernels need
+//! [`Kernel::stack_bytes`] of stack. Output lanes beyond the last channel may be written too.
+//!
+//! The names of the functions: the kernel; `t3` three taps of a stride of 1, `t1` one tap, of a stride of 1 or 2 (`s1`, `s2`); the pixels
+//! of a block.
+
+use super::{conv, depthwise};
+use crate::plan::{Kernel, Taps};
+use core::arch::global_asm;
+
+// Registers of a three-tap pass over N pixels (all 14 are in use at N = 6):
+//
+//   r0  input, walks          r1  stream, walks         lr  high half: passes left, low half: from a step's end to the next
+//   r5-r7  the weights of kx = 0, 1, 2                  r4, r8..  accumulators, the last pixel's in r4
+//   r2, r3 and what is left over: input pixels
+//
+// SMLAD takes two int16 of each operand, so SXTB16 widens weights and pixels, bytes 0 and 2 of a word or bytes 1 and 3. A pass is one
+// of these halves of N + 2 pixels (two channels) against three weight words: each pixel is loaded once and meets up to three weights.
+// N = 6: 18 SMLAD, 11 SXTB16, 4 LDM, 1 LDM of weights, 1 advance: 35 instructions, 46 cycles for 36 products.
+//
+// * The first pass of a channel adds the bias (which is loaded into r4 together with the weights) as it goes: nothing is copied.
+// * The other passes run four to a round. The first round is entered in the middle, at an address computed once a call.
+// * lr has flags under its counter: bit 16: another segment follows; bit 17: the operator shifts. Both are looked at once, after
+//   the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
+//
+// Frame: 0 from the last lane to the next plane | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20, 32 segments: input, lr, entry
+// | 44 shift
+global_asm!(
+    r#"
+    .syntax unified
+    .thumb
+    .arch armv7e-m      @ what Armv8-M with DSP has too; the assembler knows no `.arch_extension dsp`
+
+@ ---- the pieces of a pass -----------------------------------------------------------------------------------------------
+@ HALF: 1, 2: bytes 0 and 2, bytes 1 and 3, of words of int8
+
+.macro dsp_half HALF, regs:vararg
+  .irp r, \regs
+    .if \HALF == 1
+      sxtb16 \r, \r
+    .else
+      sxtb16 \r, \r, ror #8
+    .endif
+  .endr
+.endm
+
+.macro dsp_pixels HALF, regs:vararg
+  ldm r0!, {\regs}
+  dsp_half \HALF, \regs
+.endm
+
+@ One input word x in the accumulators of the pixels it is kx = 0, 1, 2 of.
+.macro dsp_tap x, k0, k1, k2
+  .ifnb \k2
+    smlad \k2, r7, \x, \k2
+  .endif
+  .ifnb \k1
+    smlad \k1, r6, \x, \k1
+  .endif
+  .ifnb \k0
+    .if FIRST
+      smlad \k0, r5, \x, r4
+    .else
+      smlad \k0, r5, \x, \k0
+    .endif
+  .endif
+.endm
+
+@ Between the two halves back to the step's beginning, then to the next step.
+.macro dsp_advance HALF, N
+  .if \HALF == 1
+    subs r0, #(4 * \N + 8)
+  .else
+    uxtah r0, r0, lr
+  .endif
+.endm
+
+.macro dsp_t3_pixels_6 HALF
+  dsp_pixels \HALF, r2, r3
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_pixels \HALF, r2, r3
+  dsp_tap r2, r10, r9, r8
+  dsp_tap r3, r11, r10, r9
+  dsp_pixels \HALF, r2, r3
+  dsp_tap r2, r12, r11, r10
+  dsp_tap r3, r4, r12, r11
+  dsp_pixels \HALF, r2, r3
+  dsp_advance \HALF, 6
+  dsp_tap r2, , r4, r12
+  dsp_tap r3, , , r4
+.endm
+
+.macro dsp_t3_pixels_5 HALF
+  dsp_pixels \HALF, r2, r3, r12
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r12, r10, r9, r8
+  dsp_pixels \HALF, r2, r3
+  dsp_tap r2, r11, r10, r9
+  dsp_tap r3, r4, r11, r10
+  dsp_pixels \HALF, r2, r3
+  dsp_advance \HALF, 5
+  dsp_tap r2, , r4, r11
+  dsp_tap r3, , , r4
+.endm
+
+.macro dsp_t3_pixels_4 HALF
+  dsp_pixels \HALF, r2, r3, r11, r12
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r11, r10, r9, r8
+  dsp_tap r12, r4, r10, r9
+  dsp_pixels \HALF, r2, r3
+  dsp_advance \HALF, 4
+  dsp_tap r2, , r4, r10
+  dsp_tap r3, , , r4
+.endm
+
+.macro dsp_t3_pixels_3 HALF
+  dsp_pixels \HALF, r2, r3, r10, r11, r12
+  dsp_advance \HALF, 3
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r10, r4, r9, r8
+  dsp_tap r11, , r4, r9
+  dsp_tap r12, , , r4
+.endm
+
+.macro dsp_t3_pixels_2 HALF
+  dsp_pixels \HALF, r2, r3, r9, r10
+  dsp_advance \HALF, 2
+  dsp_tap r2, r8
+  dsp_tap r3, r4, r8
+  dsp_tap r9, , r4, r8
+  dsp_tap r10, , , r4
+.endm
+
+.macro dsp_t3_pixels_1 HALF
+  dsp_pixels \HALF, r2, r3, r8
+  dsp_advance \HALF, 1
+  dsp_tap r2, r4
+  dsp_tap r3, , r4
+  dsp_tap r8, , , r4
+.endm
+
+@ For each accumulator, in the order of the pixels.
+.macro dsp_each_acc N, do
+  .if \N == 1
+    \do r4
+  .elseif \N == 2
+    \do r8, r4
+  .elseif \N == 3
+    \do r8, r9, r4
+  .elseif \N == 4
+    \do r8, r9, r10, r4
+  .elseif \N == 5
+    \do r8, r9, r10, r11, r4
+  .elseif \N == 7
+    \do r8, r9, r10, r11, r12, lr, r4
+  .else
+    \do r8, r9, r10, r11, r12, r4
+  .endif
+.endm
+
+.macro dsp_shift_left accs:vararg
+  .irp acc, \accs
+    lsls \acc, \acc, r2
+  .endr
+.endm
+
+@ Rounding, zero point, saturation: r7 the multiplier, r5 the zero point.
+.macro dsp_round accs:vararg
+  .irp acc, \accs
+    smmlar \acc, \acc, r7, r5
+  .endr
+  .irp acc, \accs
+    ssat \acc, #8, \acc
+  .endr
+.endm
+
+.macro dsp_store accs:vararg
+  .set AT, 0
+  .irp acc, \accs
+    strb \acc, [r2, #AT]
+    .set AT, AT + 4
+  .endr
+.endm
+
+@ ---- three taps: kernel width 3, stride 1, dilation 1 ---------------------------------------------------------------------
+@ Stream, by channel: bias, steps, multiplier. A step is three words, kx = 0, 1, 2: int8 (lane 0) .. (lane 3).
+
+@ The weights of a step's two passes: one after the other where they are int16, else the halves of the same words.
+.macro dsp_t3_weights_a W
+  .if FIRST
+    ldm r1!, {r4, r5, r6, r7}
+  .else
+    ldm r1!, {r5, r6, r7}
+  .endif
+  .if \W == 8
+    dsp_half 1, r5, r6, r7
+  .endif
+.endm
+
+.macro dsp_t3_weights_b W
+  .if \W == 8
+    ldmdb r1, {r5, r6, r7}
+    dsp_half 2, r5, r6, r7
+  .else
+    ldm r1!, {r5, r6, r7}
+  .endif
+.endm
+
+.macro dsp_t3_pass_a N
+  dsp_t3_weights_a 8
+  dsp_t3_pixels_\N 1
+.endm
+
+.macro dsp_t3_pass_b N
+  dsp_t3_weights_b 8
+  dsp_t3_pixels_\N 2
+.endm
+
+.macro dsp_t3 N
+  .section .text.dsp_narrow8_t3_\N, "ax", %progbits
+  .global dsp_narrow8_t3_\N
+  .type dsp_narrow8_t3_\N, %function
+  .p2align 2
+dsp_narrow8_t3_\N:
+  push {r4-r11, lr}
+  sub sp, #52
+  ldm r0, {r1-r9}             @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  subs r3, #(4 * \N + 8)        @ what the loads of a pass walk by themselves
+  str r9, [sp, #44]
+  cmp r9, #0
+  it ne
+  addne r3, r3, #0x20000
+1:
+  add r9, sp, #20
+  adr r0, 8f
+  ldrd r10, r11, [r1], #8
+  mov r12, r11                  @ steps in all
+  lsls r11, r11, #1
+  subs r11, r11, #1             @ the first pass of all is not in the rounds
+  ite eq
+  moveq lr, #4
+  andne lr, r11, #3
+  b 2f
+1:
+  ldrd r10, r11, [r1], #8
+  add r12, r12, r11
+  lsls r11, r11, #1
+  and lr, r11, #3
+2:
+  subs r11, r11, #1
+  bic r11, r11, #3
+  add r11, r3, r11, lsl #16
+  ldrsh lr, [r0, lr, lsl #1]
+  add lr, lr, r0
+  cmp r1, r2
+  it ne
+  addne r11, r11, #0x10000
+  stm r9!, {r10, r11, lr}
+  bne 1b
+  mov r1, r4
+  add r12, r12, r12, lsl #1
+  adds r12, r12, #2
+  mul r12, r12, r7              @ words of the stream
+  mov r7, r8
+  add r8, r1, r12, lsl #2
+  subs r4, r6, #4               @ less the steps that the lanes make
+  stm sp, {r4-r8}
+3:                              @ a channel
+  ldrd r0, lr, [sp, #20]
+  .set FIRST, 1
+  dsp_t3_pass_a \N
+  .set FIRST, 0
+  ldr pc, [sp, #28]
+  .p2align 2
+40:
+  dsp_t3_pass_a \N
+43:
+  dsp_t3_pass_b \N
+42:
+  dsp_t3_pass_a \N
+41:
+  dsp_t3_pass_b \N
+  subs lr, lr, #0x40000
+  bhs 40b
+44:
+  lsls r2, lr, #15
+  bmi 6f
+  bcs 7f
+5:
+  ldr r7, [r1], #4
+  ldm sp, {r0, r2, r3, r5, r6}
+  dsp_each_acc \N, dsp_round
+  dsp_each_acc \N, dsp_store
+  adds r2, #1
+  lsls r5, r2, #30              @ pixels are words: behind lane 3 comes the next plane
+  it eq
+  addeq r2, r2, r0
+  str r2, [sp, #4]
+  cmp r1, r6
+  bne 3b
+  add sp, #52
+  pop {r4-r11, pc}
+6:
+  ldrd r0, lr, [sp, #32]
+  ldr pc, [sp, #40]
+7:
+  ldr r2, [sp, #44]
+  dsp_each_acc \N, dsp_shift_left
+  b 5b
+  .p2align 2
+8:
+  .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
+  .p2align 2
+  .size dsp_narrow8_t3_\N, . - dsp_narrow8_t3_\N
+.endm
+
+.irp n, 1, 2, 3, 4, 5, 6
+  dsp_t3 \n
+.endr
+
+@ ---- one tap: 1x1, strided and dilated kernels -----------------------------------------------------------------------------
+@ Two channels by up to three pixels. r4, r8, r9 accumulate the first channel (the last pixel's in r4), r5, r10, r11 the second
+@ (likewise r5); r6, r7 weights; r2, r3, r12 pixels; r0, r1 and lr as above, but a pass leaves r0 where it was.
+@ N = 3: 6 SMLAD, 5 SXTB16, 2 LDM: 13 instructions, and 1 more for every second pass to advance; 18 cycles for 12 products.
+@
+@ Stream, by pair of channels: 2 biases, steps, 2 multipliers; a step has one word for each of the two channels, packed as above.
+@
+@ Frame: 0 step of out | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20 next segment | 24 shift | 28 frame's length
+@ | from 32 on, segments: input, entry, lr
+
+@ Stride 1: words that follow one another; stride 2: every other one.
+.macro dsp_t1_load S, N
+  .if \S == 1
+    .if \N == 3
+      ldm r0, {r2, r3, r12}
+    .elseif \N == 2
+      ldrd r2, r3, [r0]
+    .else
+      ldr r2, [r0]
+    .endif
+  .else
+    ldr r2, [r0]
+    .if \N >= 2
+      ldr r3, [r0, #8]
+    .endif
+    .if \N == 3
+      ldr r12, [r0, #16]
+    .endif
+  .endif
+.endm
+
+.macro dsp_t1_mac acc, w, x, bias
+  .if FIRST
+    smlad \acc, \w, \x, \bias
+  .else
+    smlad \acc, \w, \x, \acc
+  .endif
+.endm
+
+.macro dsp_t1_pixels HALF, S, N
+  dsp_t1_load \S, \N
+  .if \HALF == 2
+    uxtah r0, r0, lr
+  .endif
+  .if \N == 3
+    dsp_half \HALF, r2, r3, r12
+    dsp_t1_mac r8, r6, r2, r4
+    dsp_t1_mac r10, r7, r2, r5
+    dsp_t1_mac r9, r6, r3, r4
+    dsp_t1_mac r11, r7, r3, r5
+    dsp_t1_mac r4, r6, r12, r4
+    dsp_t1_mac r5, r7, r12, r5
+  .elseif \N == 2
+    dsp_half \HALF, r2, r3
+    dsp_t1_mac r8, r6, r2, r4
+    dsp_t1_mac r10, r7, r2, r5
+    dsp_t1_mac r4, r6, r3, r4
+    dsp_t1_mac r5, r7, r3, r5
+  .else
+    dsp_half \HALF, r2
+    dsp_t1_mac r4, r6, r2, r4
+    dsp_t1_mac r5, r7, r2, r5
+  .endif
+.endm
+
+.macro dsp_t1_pass_a S, N
+  .if FIRST
+    ldm r1!, {r4, r5, r6, r7}
+  .else
+    ldm r1!, {r6, r7}
+  .endif
+  dsp_half 1, r6, r7
+  dsp_t1_pixels 1, \S, \N
+.endm
+
+.macro dsp_t1_pass_b S, N
+  ldmdb r1, {r6, r7}
+  dsp_half 2, r6, r7
+  dsp_t1_pixels 2, \S, \N
+.endm
+
+@ For the accumulators of the first and of the second channel.
+.macro dsp_t1_each_acc N, do
+  .if \N == 1
+    \do r6, r4
+    \do r7, r5
+  .elseif \N == 2
+    \do r6, r8, r4
+    \do r7, r10, r5
+  .elseif \N == 4
+    \do r6, r8, r9, r12, r4
+    \do r7, r10, r11, lr, r5
+  .else
+    \do r6, r8, r9, r4
+    \do r7, r10, r11, r5
+  .endif
+.endm
+
+.macro dsp_t1_shift_left m, accs:vararg
+  .irp acc, \accs
+    lsl \acc, \acc, r2
+  .endr
+.endm
+
+.macro dsp_t1_round m, accs:vararg
+  .irp acc, \accs
+    smmlar \acc, \acc, \m, r12
+  .endr
+  .irp acc, \accs
+    ssat \acc, #8, \acc
+  .endr
+.endm
+
+.macro dsp_t1_store_bytes m, accs:vararg
+  .irp acc, \accs
+    strb \acc, [r2, #AT]
+    .set AT, AT + 4
+  .endr
+  .set AT, 1
+.endm
+
+.macro dsp_t1_store N
+  .set AT, 0
+  dsp_t1_each_acc \N, dsp_t1_store_bytes
+.endm
+
+.macro dsp_t1 S, N
+  .section .text.dsp_narrow8_t1_s\S\()_\N, "ax", %progbits
+  .global dsp_narrow8_t1_s\S\()_\N
+  .type dsp_narrow8_t1_s\S\()_\N, %function
+  .p2align 2
+dsp_narrow8_t1_s\S\()_\N:
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  sub r10, r2, r1
+  add r10, r10, r10, lsr #1     @ 12 bytes a segment
+  adds r10, #39
+  bic r10, r10, #7
+  mov r11, sp
+  sub r11, r11, r10
+  mov sp, r11
+  strd r9, r10, [sp, #24]
+  cmp r9, #0
+  it ne
+  addne r3, r3, #0x20000
+  add r9, sp, #32
+  adr r0, 8f
+  ldrd r10, r11, [r1], #8
+  mov r12, r11                  @ steps in all
+  lsl r11, r11, #1
+  subs r11, r11, #1             @ the first pass of all is not in the rounds
+  ite eq
+  moveq lr, #8
+  andne lr, r11, #7
+  b 2f
+1:
+  ldrd r10, r11, [r1], #8
+  add r12, r12, r11
+  lsl r11, r11, #1
+  and lr, r11, #7
+2:
+  sub r11, r11, #1
+  bic r11, r11, #7
+  ldrsh lr, [r0, lr, lsl #1]
+  str r10, [r9], #4
+  add r11, r3, r11, lsl #16
+  add r10, r0, lr
+  cmp r1, r2
+  it ne
+  addne r11, r11, #0x10000
+  stm r9!, {r10, r11}
+  bne 1b
+  mov r1, r4
+  add r12, r12, #2
+  adds r7, #1
+  lsrs r7, r7, #1
+  mul r12, r12, r7              @ pairs of words of the stream
+  mov r7, r8
+  add r8, r1, r12, lsl #3
+  movs r4, #2                   @ pair of lanes to pair of lanes: 2, and plane - 2, alternating
+  stm sp, {r4-r8}
+3:                              @ a pair of channels
+  add r2, sp, #32
+  ldm r2!, {r0, r3, lr}
+  str r2, [sp, #20]
+  .set FIRST, 1
+  dsp_t1_pass_a \S, \N
+  .set FIRST, 0
+  ldr pc, [sp, #36]
+  .p2align 2
+40:
+  dsp_t1_pass_a \S, \N
+47:
+  dsp_t1_pass_b \S, \N
+46:
+  dsp_t1_pass_a \S, \N
+45:
+  dsp_t1_pass_b \S, \N
+44:
+  dsp_t1_pass_a \S, \N
+43:
+  dsp_t1_pass_b \S, \N
+42:
+  dsp_t1_pass_a \S, \N
+41:
+  dsp_t1_pass_b \S, \N
+  subs lr, lr, #0x80000
+  bhs 40b
+48:
+  lsls r2, lr, #15
+  bmi 6f
+  bcs 7f
+5:
+  ldm r1!, {r6, r7}
+  ldm sp, {r0, r2, r3, r12, lr}
+  dsp_t1_each_acc \N, dsp_t1_round
+  dsp_t1_store \N
+  add r2, r2, r0
+  subs r0, r3, r0
+  strd r0, r2, [sp]
+  cmp r1, lr
+  bne 3b
+  ldr r2, [sp, #28]
+  add sp, r2
+  pop {r3-r11, pc}
+6:
+  ldr r2, [sp, #20]
+  ldm r2!, {r0, r3, lr}
+  str r2, [sp, #20]
+  bx r3
+7:
+  ldr r2, [sp, #24]
+  dsp_t1_each_acc \N, dsp_t1_shift_left
+  b 5b
+  .p2align 2
+8:
+  .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1, 45b - 8b + 1, 46b - 8b + 1, 47b - 8b + 1
+  .hword 48b - 8b + 1
+  .p2align 2
+  .size dsp_narrow8_t1_s\S\()_\N, . - dsp_narrow8_t1_s\S\()_\N
+.endm
+
+.irp n, 1, 2, 3
+  dsp_t1 1, \n
+  dsp_t1 2, \n
+.endr
+
+@ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
+@ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
+@ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
+@ for a pixel, and a round ends where r0 says so.
+@ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
+@ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
+@
+@ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 plane of out | 12 shift | 16 zero point | 20 stream's end | 24 end of the pixels | 28 entry
+@ | 32 stream | 36 frame's length | 40 pixels
+
+@ From r0 to r12 (bytes 0 and 2) and lr (bytes 1 and 3).
+.macro dsp_widen S, COUNT
+  .if \S == 1
+    .if \COUNT == 4
+      ldm r0!, {r4, r5, r6, r7}
+    .elseif \COUNT == 3
+      ldm r0!, {r4, r5, r6}
+    .elseif \COUNT == 2
+      ldm r0!, {r4, r5}
+    .else
+      ldr r4, [r0], #4
+    .endif
+  .else
+    ldr r4, [r0]
+    .if \COUNT >= 2
+      ldr r5, [r0, #8]
+    .endif
+    .if \COUNT >= 3
+      ldr r6, [r0, #16]
+    .endif
+    .if \COUNT == 4
+      ldr r7, [r0, #24]
+    .endif
+  .endif
+  sxtb16 r8, r4
+  sxtb16 r4, r4, ror #8
+  .if \COUNT >= 2
+    sxtb16 r9, r5
+    sxtb16 r5, r5, ror #8
+  .endif
+  .if \COUNT >= 3
+    sxtb16 r10, r6
+    sxtb16 r6, r6, ror #8
+  .endif
+  .if \COUNT == 4
+    sxtb16 r11, r7
+    sxtb16 r7, r7, ror #8
+    stm r12!, {r8, r9, r10, r11}
+    stm lr!, {r4, r5, r6, r7}
+  .elseif \COUNT == 3
+    stm r12!, {r8, r9, r10}
+    stm lr!, {r4, r5, r6}
+  .elseif \COUNT == 2
+    stm r12!, {r8, r9}
+    stm lr!, {r4, r5}
+  .else
+    str r8, [r12], #4
+    str r4, [lr], #4
+  .endif
+.endm
+
+@ The frame with the pixels; leaves r1 at the stream. G: channels that go together.
+.macro dsp_widened W, S, PIXELS, G
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  mov r10, r1
+  movs r0, #0
+1:
+  ldr r12, [r10, #4]
+  add r10, r10, #8
+  add r0, r0, r12               @ steps in all
+  cmp r10, r2
+  bne 1b
+  mov r12, #(8 * \PIXELS)
+  mul r12, r12, r0
+  add r11, r12, #40
+  mov r10, sp
+  sub r10, r10, r11
+  mov sp, r10
+  add r10, r10, #40
+  add r12, r12, r10             @ end of the pixels
+  strd r5, r6, [sp, #4]
+  strd r9, r8, [sp, #12]
+  str r12, [sp, #24]
+  strd r4, r11, [sp, #32]
+  mov r12, r10                  @ the pixels
+  adr r10, 8f
+  and r11, r0, #(2 * \G - 1)    @ two passes a step, less one, in rounds of 4 (G = 1) or 8
+  ldrsh r11, [r10, r11, lsl #1]
+  add r11, r11, r10
+  str r11, [sp, #28]
+  .if \W == 16
+    lsls r0, r0, #1
+  .endif
+  .if \G == 1
+    add r0, r0, r0, lsl #1      @ channel: bias, three words a pass, multiplier
+    adds r0, #2
+    muls r0, r7, r0
+    add r0, r4, r0, lsl #2
+    subs r7, r6, #4             @ as above
+  .else
+    adds r7, #1
+    lsrs r7, r7, #1
+    adds r0, #2                 @ pair of channels: 2 biases, 2 words a pass, 2 multipliers
+    muls r0, r7, r0
+    add r0, r4, r0, lsl #3
+    movs r7, #2                 @ pair of lanes to pair of lanes: 2, and plane - 2, alternating
+  .endif
+  str r0, [sp, #20]
+  str r7, [sp]
+  .if \S == 1
+    subs r3, #(4 * \PIXELS)
+  .endif
+2:                              @ a segment
+  ldrd r0, r4, [r1], #8
+  subs r4, r4, #1
+  add r3, r3, r4, lsl #16       @ steps left, above what leads to the next one
+1:
+  add lr, r12, #(4 * \PIXELS)
+  .if \PIXELS == 9
+    dsp_widen \S, 3
+    dsp_widen \S, 3
+    dsp_widen \S, 3
+  .elseif \PIXELS > 4
+    dsp_widen \S, (\PIXELS - \PIXELS / 2)
+    dsp_widen \S, (\PIXELS / 2)
+  .else
+    dsp_widen \S, \PIXELS
+  .endif
+  uxtah r0, r0, r3
+  mov r12, lr
+  subs r3, r3, #0x10000
+  bhs 1b
+  uxth r3, r3
+  cmp r1, r2
+  bne 2b
+  ldr r1, [sp, #32]
+.endm
+
+@ The same for pixels that are a byte: two steps make a pass, one in the low halves, the next in the high halves (where the number of
+@ steps is odd, the last high halves are whatever lay there; their weights are 0).
+.macro dsp_widen_bytes FROM, COUNT
+  ldrsb r4, [r0, #\FROM]
+  ldrsb r5, [r0, #\FROM + 1]
+  ldrsb r6, [r0, #\FROM + 2]
+  .if \COUNT >= 4
+    ldrsb r7, [r0, #\FROM + 3]
+  .endif
+  .if \COUNT == 5
+    ldrsb r8, [r0, #\FROM + 4]
+  .endif
+  strh r4, [r12, #4 * (\FROM)]
+  strh r5, [r12, #4 * (\FROM) + 4]
+  strh r6, [r12, #4 * (\FROM) + 8]
+  .if \COUNT >= 4
+    strh r7, [r12, #4 * (\FROM) + 12]
+  .endif
+  .if \COUNT == 5
+    strh r8, [r12, #4 * (\FROM) + 16]
+  .endif
+.endm
+
+.macro dsp_widened_bytes PIXELS
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  mov r10, r1
+  movs r0, #1
+1:
+  ldr r12, [r10, #4]
+  add r10, r10, #8
+  add r0, r0, r12
+  cmp r10, r2
+  bne 1b
+  lsrs r0, r0, #1               @ passes
+  mov r12, #(4 * \PIXELS)
+  mul r12, r12, r0
+  add r11, r12, #47
+  bic r11, r11, #7
+  mov r10, sp
+  sub r10, r10, r11
+  mov sp, r10
+  add r10, r10, #40
+  add r12, r12, r10             @ end of the pixels
+  strd r5, r6, [sp, #4]
+  strd r9, r8, [sp, #12]
+  str r12, [sp, #24]
+  strd r4, r11, [sp, #32]
+  mov r12, r10                  @ the pixels
+  adr r10, 8f
+  subs r11, r0, #1              @ passes in the rounds
+  ite eq
+  moveq r11, #4
+  andne r11, r11, #3
+  ldrsh r11, [r10, r11, lsl #1]
+  add r11, r11, r10
+  str r11, [sp, #28]
+  add r0, r0, r0, lsl #1        @ channel: bias, three words a pass, multiplier
+  adds r0, #2
+  muls r0, r7, r0
+  add r0, r4, r0, lsl #2
+  mov lr, #2                    @ from low halves to high halves: 2, and from there to the next pass, alternating
+  subs r7, r6, #4
+  str r0, [sp, #20]
+  str r7, [sp]
+2:                              @ a segment
+  ldrd r0, r9, [r1], #8
+1:
+  .if \PIXELS > 5
+    dsp_widen_bytes 0, (\PIXELS / 2)
+    dsp_widen_bytes (\PIXELS / 2), (\PIXELS - \PIXELS / 2)
+  .else
+    dsp_widen_bytes 0, \PIXELS
+  .endif
+  add r0, r0, r3
+  add r12, r12, lr
+  rsb lr, lr, #(4 * \PIXELS)
+  subs r9, r9, #1
+  bne 1b
+  cmp r1, r2
+  bne 2b
+  ldr r1, [sp, #32]
+.endm
+
+.macro dsp_t3u_pixels_7
+  ldm r0!, {r2, r3}
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  ldm r0!, {r2, r3}
+  dsp_tap r2, r10, r9, r8
+  dsp_tap r3, r11, r10, r9
+  ldm r0!, {r2, r3}
+  dsp_tap r2, r12, r11, r10
+  dsp_tap r3, lr, r12, r11
+  ldm r0!, {r2, r3}
+  dsp_tap r2, r4, lr, r12
+  dsp_tap r3, , r4, lr
+  ldr r2, [r0], #4
+  dsp_tap r2, , , r4
+.endm
+
+.macro dsp_t3u_pixels_6
+  ldm r0!, {r2, r3, lr}
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap lr, r10, r9, r8
+  ldm r0!, {r2, r3, lr}
+  dsp_tap r2, r11, r10, r9
+  dsp_tap r3, r12, r11, r10
+  dsp_tap lr, r4, r12, r11
+  ldm r0!, {r2, r3}
+  dsp_tap r2, , r4, r12
+  dsp_tap r3, , , r4
+.endm
+
+.macro dsp_t3u_pixels_5
+  ldm r0!, {r2, r3, r12, lr}
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r12, r10, r9, r8
+  dsp_tap lr, r11, r10, r9
+  ldm r0!, {r2, r3, lr}
+  dsp_tap r2, r4, r11, r10
+  dsp_tap r3, , r4, r11
+  dsp_tap lr, , , r4
+.endm
+
+.macro dsp_t3u_pixels_4
+  ldm r0!, {r2, r3, r11, r12}
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r11, r10, r9, r8
+  dsp_tap r12, r4, r10, r9
+  ldm r0!, {r2, r3}
+  dsp_tap r2, , r4, r10
+  dsp_tap r3, , , r4
+.endm
+
+.macro dsp_t3u_pixels_3
+  ldm r0!, {r2, r3, r10, r11, r12}
+  dsp_tap r2, r8
+  dsp_tap r3, r9, r8
+  dsp_tap r10, r4, r9, r8
+  dsp_tap r11, , r4, r9
+  dsp_tap r12, , , r4
+.endm
+
+.macro dsp_t3u_pixels_2
+  ldm r0!, {r2, r3, r9, r10}
+  dsp_tap r2, r8
+  dsp_tap r3, r4, r8
+  dsp_tap r9, , r4, r8
+  dsp_tap r10, , , r4
+.endm
+
+.macro dsp_t3u_pixels_1
+  ldm r0!, {r2, r3, r8}
+  dsp_tap r2, r4
+  dsp_tap r3, , r4
+  dsp_tap r8, , , r4
+.endm
+
+.macro dsp_t3u_pass_a W, N
+  dsp_t3_weights_a \W
+  dsp_t3u_pixels_\N
+.endm
+
+.macro dsp_t3u_pass_b W, N
+  dsp_t3_weights_b \W
+  dsp_t3u_pixels_\N
+.endm
+
+.macro dsp_t3u_round accs:vararg
+  .irp acc, \accs
+    smmlar \acc, \acc, r7, r6
+  .endr
+  .irp acc, \accs
+    ssat \acc, #8, \acc
+  .endr
+.endm
+
+.macro dsp_t3u_shift_left accs:vararg
+  .irp acc, \accs
+    lsls \acc, \acc, r5
+  .endr
+.endm
+
+.macro dsp_t3u name, W, N
+  .section .text.\name\()_\N, "ax", %progbits
+  .global \name\()_\N
+  .type \name\()_\N, %function
+  .p2align 2
+\name\()_\N:
+  .ifc \name, dsp_image16_t3
+    dsp_widened_bytes (\N + 2)
+  .else
+    dsp_widened \W, 1, (\N + 2), 1
+  .endif
+3:                              @ a channel
+  add r0, sp, #40
+  .set FIRST, 1
+  dsp_t3u_pass_a \W, \N
+  .set FIRST, 0
+  ldr pc, [sp, #28]
+  .p2align 2
+40:
+  dsp_t3u_pass_a \W, \N
+43:
+  dsp_t3u_pass_b \W, \N
+42:
+  dsp_t3u_pass_a \W, \N
+41:
+  dsp_t3u_pass_b \W, \N
+  ldr r2, [sp, #24]
+  cmp r0, r2
+  bne 40b
+44:
+  ldr r7, [r1], #4
+  .if \N == 7
+    ldm sp, {r0, r2, r3, r5, r6}
+  .else
+    ldm sp, {r0, r2, r3, r5, r6, lr}
+  .endif
+  cbnz r5, 7f
+5:
+  dsp_each_acc \N, dsp_t3u_round
+  dsp_each_acc \N, dsp_store
+  adds r2, #1
+  lsls r5, r2, #30
+  it eq
+  addeq r2, r2, r0
+  str r2, [sp, #4]
+  .if \N == 7
+    ldr r5, [sp, #20]
+    cmp r1, r5
+  .else
+    cmp r1, lr
+  .endif
+  bne 3b
+  ldr r2, [sp, #36]
+  add sp, r2
+  pop {r3-r11, pc}
+7:
+  dsp_each_acc \N, dsp_t3u_shift_left
+  b 5b
+  .p2align 2
+8:
+  .ifc \name, dsp_image16_t3
+    .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
+    .p2align 2
+  .else
+    .hword 43b - 8b + 1, 41b - 8b + 1
+  .endif
+  .size \name\()_\N, . - \name\()_\N
+.endm
+
+.irp n, 1, 2, 3, 4, 5, 6, 7
+  dsp_t3u dsp_widened16_t3, 16, \n
+  dsp_t3u dsp_widened8_t3, 8, \n
+  dsp_t3u dsp_image16_t3, 16, \n
+.endr
+
+@ One tap: as above, with lr for the half of a weight that r6 and r7 keep the other half of.
+@ N = 3, int8 weights, two passes: 12 SMLAD, 4 SXTB16, 2 LDM, 1 LDM of weights: 19 instructions, 27 cycles for 24 products.
+@ N = 4, int16 weights alone: r12 and lr accumulate the third pixel: 8 SMLAD, 2 LDM, 1 LDM of weights: 11 instructions, 17 cycles
+@ for 16 products.
+.macro dsp_t1u_load N
+  .if \N == 3
+    ldm r0!, {r2, r3, r12}
+  .elseif \N == 2
+    ldm r0!, {r2, r3}
+  .else
+    ldr r2, [r0], #4
+  .endif
+.endm
+
+.macro dsp_t1u_channel N, w, p0, p1, last
+  .if \N >= 2
+    dsp_t1_mac \p0, \w, r2, \last
+  .endif
+  .if \N == 3
+    dsp_t1_mac \p1, \w, r3, \last
+    dsp_t1_mac \last, \w, r12, \last
+  .elseif \N == 2
+    dsp_t1_mac \last, \w, r3, \last
+  .else
+    dsp_t1_mac \last, \w, r2, \last
+  .endif
+.endm
+
+.macro dsp_t1u_pixels_4
+  ldm r0!, {r2, r3}
+  dsp_t1_mac r8, r6, r2, r4
+  dsp_t1_mac r10, r7, r2, r5
+  dsp_t1_mac r9, r6, r3, r4
+  dsp_t1_mac r11, r7, r3, r5
+  ldm r0!, {r2, r3}
+  dsp_t1_mac r12, r6, r2, r4
+  dsp_t1_mac lr, r7, r2, r5
+  dsp_t1_mac r4, r6, r3, r4
+  dsp_t1_mac r5, r7, r3, r5
+.endm
+
+.macro dsp_t1u_pass_a W, N
+  .if FIRST
+    ldm r1!, {r4, r5, r6, r7}
+  .else
+    ldm r1!, {r6, r7}
+  .endif
+  .if \N == 4
+    dsp_t1u_pixels_4
+  .else
+    dsp_t1u_load \N
+    .if \W == 8
+      sxtb16 lr, r6
+      dsp_t1u_channel \N, lr, r8, r9, r4
+      sxtb16 lr, r7
+      dsp_t1u_channel \N, lr, r10, r11, r5
+    .else
+      dsp_t1u_channel \N, r6, r8, r9, r4
+      dsp_t1u_channel \N, r7, r10, r11, r5
+    .endif
+  .endif
+.endm
+
+.macro dsp_t1u_pass_b W, N
+  .if \W == 8
+    dsp_half 2, r6, r7
+  .else
+    ldm r1!, {r6, r7}
+  .endif
+  .if \N == 4
+    dsp_t1u_pixels_4
+  .else
+    dsp_t1u_load \N
+    dsp_t1u_channel \N, r6, r8, r9, r4
+    dsp_t1u_channel \N, r7, r10, r11, r5
+  .endif
+.endm
+
+.macro dsp_t1u_shift_left m, accs:vararg
+  .irp acc, \accs
+    lsl \acc, \acc, r6
+  .endr
+.endm
+
+.macro dsp_t1u_round m, accs:vararg
+  .irp acc, \accs
+    smmlar \acc, \acc, \m, r0
+  .endr
+  .irp acc, \accs
+    ssat \acc, #8, \acc
+  .endr
+.endm
+
+.macro dsp_t1u W, S, N
+  .section .text.dsp_widened\W\()_t1_s\S\()_\N, "ax", %progbits
+  .global dsp_widened\W\()_t1_s\S\()_\N
+  .type dsp_widened\W\()_t1_s\S\()_\N, %function
+  .p2align 2
+dsp_widened\W\()_t1_s\S\()_\N:
+  dsp_widened \W, \S, \N, 2
+3:                              @ a pair of channels
+  add r0, sp, #40
+  .set FIRST, 1
+  dsp_t1u_pass_a \W, \N
+  .set FIRST, 0
+  ldr pc, [sp, #28]
+  .p2align 2
+40:
+  dsp_t1u_pass_a \W, \N
+47:
+  dsp_t1u_pass_b \W, \N
+  dsp_t1u_pass_a \W, \N
+45:
+  dsp_t1u_pass_b \W, \N
+  dsp_t1u_pass_a \W, \N
+43:
+  dsp_t1u_pass_b \W, \N
+  dsp_t1u_pass_a \W, \N
+41:
+  dsp_t1u_pass_b \W, \N
+  ldr r2, [sp, #24]
+  cmp r0, r2
+  bne 40b
+  .if \N == 4
+    ldrd r6, r0, [sp, #12]
+    cbnz r6, 7f
+  .else
+    ldm sp, {r0, r2, r3, r6, r12, lr}
+    cbnz r6, 7f
+  .endif
+5:
+  ldm r1!, {r6, r7}
+  .if \N == 4
+    dsp_t1_each_acc 4, dsp_t1u_round
+    ldm sp, {r0, r2, r3}
+    ldr r7, [sp, #20]
+  .else
+    dsp_t1_each_acc \N, dsp_t1_round
+  .endif
+  dsp_t1_store \N
+  add r2, r2, r0
+  subs r0, r3, r0
+  strd r0, r2, [sp]
+  .if \N == 4
+    cmp r1, r7
+  .else
+    cmp r1, lr
+  .endif
+  bne 3b
+  ldr r2, [sp, #36]
+  add sp, r2
+  pop {r3-r11, pc}
+7:
+  dsp_t1_each_acc \N, dsp_t1u_shift_left
+  b 5b
+  .p2align 2
+8:
+  .hword 47b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1
+  .size dsp_widened\W\()_t1_s\S\()_\N, . - dsp_widened\W\()_t1_s\S\()_\N
+.endm
+
+.irp s, 1, 2
+  .irp n, 1, 2, 3
+    dsp_t1u 16, \s, \n
+    dsp_t1u 8, \s, \n
+  .endr
+  dsp_t1u 16, \s, 4
+.endr
+
+@ ---- depthwise: each channel by itself -----------------------------------------------------------------------------------------
+@ Up to three pixels of two channels: r4-r6 accumulate the low halves' channel, r7-r9 the high halves' (the last pixel in r6, r9);
+@ r10-r12 weights, r2, r3, lr pixels, r0 input, r1 stream. A plane is done in two passes, bytes 0 and 2, then 1 and 3.
+@ A product an instruction: 3x3, N = 3: a row of a pass is 18 SMLABB/SMLATT, 8 SXTB16, 2 LDM, 1 LDM of weights, 3 to find the row:
+@ 32 instructions, 43 cycles for 18 products.
+@
+@ Stream, by plane: the biases of its lanes, a word for each (ky, kx): int8 (lane 0) .. (lane 3), the multipliers of its lanes.
+@ Lanes beyond the channels have weights 0 and multiplier 1.
+@
+@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 offset, the plane's included | 24 plane | 28, 32, 36 rows
+
+@ Pixel 0, 1 or 2 (the last).
+.macro dsp_dw_mac px, w, x
+  .ifnb \px
+    .if \px == 0
+      dsp_dw_mac_to \w, \x, r4, r7
+    .elseif \px == 1
+      dsp_dw_mac_to \w, \x, r5, r8
+    .else
+      dsp_dw_mac_to \w, \x, r6, r9
+    .endif
+  .endif
+.endm
+
+.macro dsp_dw_mac_to w, x, low, high
+  .if FIRST
+    smlabb \low, \w, \x, r6
+    smlatt \high, \w, \x, r9
+  .else
+    smlabb \low, \w, \x, \low
+    smlatt \high, \w, \x, \high
+  .endif
+.endm
+
+@ One input word to the pixels it is kx = 0, 1, 2 of. The bias is added with kx = 0, which a pixel meets first.
+.macro dsp_dw_tap x, k0, k1, k2
+  .set STARTS, FIRST
+  .set FIRST, 0
+  dsp_dw_mac \k2, r12, \x
+  dsp_dw_mac \k1, r11, \x
+  .set FIRST, STARTS
+  dsp_dw_mac \k0, r10, \x
+.endm
+
+.macro dsp_dw_pixels_s1_3 HALF
+  dsp_pixels \HALF, r2, r3, lr
+  dsp_dw_tap r2, 0
+  dsp_dw_tap r3, 1, 0
+  dsp_dw_tap lr, 2, 1, 0
+  dsp_pixels \HALF, r2, r3
+  dsp_dw_tap r2, , 2, 1
+  dsp_dw_tap r3, , , 2
+.endm
+
+.macro dsp_dw_pixels_s1_2 HALF
+  dsp_pixels \HALF, r2, r3, r5, r8
+  dsp_dw_tap r2, 0
+  dsp_dw_tap r3, 2, 0
+  dsp_dw_tap r5, , 2, 0
+  dsp_dw_tap r8, , , 2
+.endm
+
+.macro dsp_dw_pixels_s1_1 HALF
+  dsp_pixels \HALF, r2, r3, lr
+  dsp_dw_tap r2, 2
+  dsp_dw_tap r3, , 2
+  dsp_dw_tap lr, , , 2
+.endm
+
+.macro dsp_dw_pixels_s2_3 HALF
+  dsp_pixels \HALF, r2, r3, lr
+  dsp_dw_tap r2, 0
+  dsp_dw_tap r3, , 0
+  dsp_dw_tap lr, 1, , 0
+  dsp_pixels \HALF, r2, r3, lr
+  dsp_dw_tap r2, , 1
+  dsp_dw_tap r3, 2, , 1
+  dsp_dw_tap lr, , 2
+  ldr r2, [r0]
+  dsp_half \HALF, r2
+  dsp_dw_tap r2, , , 2
+.endm
+
+.macro dsp_dw_pixels_s2_2 HALF
+  dsp_pixels \HALF, r2, r3, r5, r8, lr
+  dsp_dw_tap r2, 0
+  dsp_dw_tap r3, , 0
+  dsp_dw_tap r5, 2, , 0
+  dsp_dw_tap r8, , 2
+  dsp_dw_tap lr, , , 2
+.endm
+
+.macro dsp_dw_pixels_s2_1 HALF
+  dsp_dw_pixels_s1_1 \HALF
+.endm
+
+.macro dsp_dw_row HALF, S, N, ROW
+  ldr r0, [sp, #(28 + 4 * \ROW)]
+  ldr r2, [sp, #20]
+  ldm r1!, {r10, r11, r12}
+  add r0, r0, r2
+  dsp_half \HALF, r10, r11, r12
+  dsp_dw_pixels_s\S\()_\N \HALF
+  .set FIRST, 0
+.endm
+
+@ For each accumulator in use.
+.macro dsp_dw_each_acc N, do
+  .if \N == 3
+    \do r10, r4, r5, r6
+    \do r11, r7, r8, r9
+  .elseif \N == 2
+    \do r10, r4, r6
+    \do r11, r7, r9
+  .else
+    \do r10, r6
+    \do r11, r9
+  .endif
+.endm
+
+.macro dsp_dw_shift_left m, accs:vararg
+  .irp acc, \accs
+    lsl \acc, \acc, r3
+  .endr
+.endm
+
+@ Multipliers in r10, r11 -> shifted, rounded, saturated; r0 out, r2 plane of out, lr planes left.
+.macro dsp_dw_finish N
+  ldm sp, {r0, r2, r3, r12, lr}
+  cbz r3, 1f
+  dsp_dw_each_acc \N, dsp_dw_shift_left
+1:
+  dsp_dw_each_acc \N, dsp_t1_round
+.endm
+
+.macro dsp_dw_store_bytes m, accs:vararg
+  .irp acc, \accs
+    strb \acc, [r0, #AT]
+    .set AT, AT + 4
+  .endr
+  .set AT, LANE + 2
+.endm
+
+.macro dsp_dw_next_plane
+  ldrd r10, r11, [sp, #20]
+  add r0, r0, r2
+  add r10, r10, r11
+  str r0, [sp]
+  str r10, [sp, #20]
+  subs lr, lr, #1
+  str lr, [sp, #16]
+  bne 3b
+.endm
+
+.macro dsp_dw3 S, N
+  .section .text.dsp_depthwise3_s\S\()_\N, "ax", %progbits
+  .global dsp_depthwise3_s\S\()_\N
+  .type dsp_depthwise3_s\S\()_\N, %function
+  .p2align 2
+dsp_depthwise3_s\S\()_\N:
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  sub sp, #40
+  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  adds r7, #3
+  lsrs r7, r7, #2               @ planes
+  strd r5, r6, [sp]
+  strd r9, r8, [sp, #8]
+  ldr r0, [r0, #44]             @ offset
+  strd r7, r0, [sp, #16]
+  str r3, [sp, #24]
+  ldm r1, {r5, r6, r7}
+  mov r1, r4
+  add r0, sp, #28
+  stm r0, {r5, r6, r7}
+3:                              @ a plane
+  ldr r6, [r1]
+  ldr r9, [r1, #8]
+  adds r1, #16
+  .set FIRST, 1
+  dsp_dw_row 1, \S, \N, 0
+  dsp_dw_row 1, \S, \N, 1
+  dsp_dw_row 1, \S, \N, 2
+  ldr r10, [r1]
+  ldr r11, [r1, #8]
+  dsp_dw_finish \N
+  .set LANE, 0
+  .set AT, LANE
+  dsp_dw_each_acc \N, dsp_dw_store_bytes
+  ldr r6, [r1, #-48]
+  ldr r9, [r1, #-40]
+  subs r1, #36
+  .set FIRST, 1
+  dsp_dw_row 2, \S, \N, 0
+  dsp_dw_row 2, \S, \N, 1
+  dsp_dw_row 2, \S, \N, 2
+  ldr r10, [r1, #4]
+  ldr r11, [r1, #12]
+  adds r1, #16
+  dsp_dw_finish \N
+  .set LANE, 1
+  .set AT, LANE
+  dsp_dw_each_acc \N, dsp_dw_store_bytes
+  dsp_dw_next_plane
+  add sp, #40
+  pop {r3-r11, pc}
+  .size dsp_depthwise3_s\S\()_\N, . - dsp_depthwise3_s\S\()_\N
+.endm
+
+@ Any window, a tap at a time: r10 the weight, r11 from pixel to pixel, r12 taps left in its high half, from tap to tap in its low.
+@ Frame: as above, but 28 rows | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
+.macro dsp_dw_taps HALF, N
+  .if \N >= 2
+    mov r4, r6
+    mov r7, r9
+  .endif
+  .if \N == 3
+    mov r5, r6
+    mov r8, r9
+  .endif
+  ldr r3, [sp, #28]
+1:                              @ a row
+  ldr r0, [r3], #4
+  ldr r2, [sp, #20]
+  ldrd r12, r11, [sp, #36]
+  str r3, [sp, #48]
+  add r0, r0, r2
+2:                              @ a tap
+  ldr r10, [r1], #4
+  ldr r2, [r0]
+  .if \N == 2
+    ldr lr, [r0, r11]
+  .elseif \N == 3
+    ldr r3, [r0, r11]
+    ldr lr, [r0, r11, lsl #1]
+  .endif
+  dsp_half \HALF, r10
+  uxtah r0, r0, r12
+  .if \N == 1
+    dsp_half \HALF, r2
+    dsp_dw_mac 2, r10, r2
+  .else
+    dsp_half \HALF, r2, lr
+    dsp_dw_mac 0, r10, r2
+    .if \N == 3
+      dsp_half \HALF, r3
+      dsp_dw_mac 1, r10, r3
+    .endif
+    dsp_dw_mac 2, r10, lr
+  .endif
+  subs r12, r12, #0x10000
+  bhs 2b
+  ldr r3, [sp, #48]
+  ldr r2, [sp, #32]
+  cmp r3, r2
+  bne 1b
+.endm
+
+.macro dsp_dw_any N
+  .section .text.dsp_depthwise_\N, "ax", %progbits
+  .global dsp_depthwise_\N
+  .type dsp_depthwise_\N, %function
+  .p2align 2
+dsp_depthwise_\N:
+  push {r3-r11, lr}
+  sub sp, #56
+  mov r10, r0
+  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  adds r7, #3
+  lsrs r7, r7, #2               @ planes
+  strd r5, r6, [sp]
+  strd r9, r8, [sp, #8]
+  ldr r0, [r10, #44]            @ offset
+  strd r7, r0, [sp, #16]
+  strd r3, r1, [sp, #24]
+  str r2, [sp, #32]
+  ldrd r5, r6, [r10, #48]       @ taps of a row, from tap to tap
+  ldr r7, [r10, #56]            @ from pixel to pixel
+  subs r2, r2, r1
+  muls r2, r5, r2               @ rows * 4 * taps
+  subs r5, #1
+  orr r6, r6, r5, lsl #16
+  strd r6, r7, [sp, #36]
+  str r2, [sp, #44]
+  mov r1, r4
+  .set FIRST, 0
+3:                              @ a plane
+  ldr r6, [r1]
+  ldr r9, [r1, #8]
+  adds r1, #16
+  dsp_dw_taps 1, \N
+  ldr r10, [r1]
+  ldr r11, [r1, #8]
+  dsp_dw_finish \N
+  .set LANE, 0
+  .set AT, LANE
+  dsp_dw_each_acc \N, dsp_dw_store_bytes
+  ldr r2, [sp, #44]
+  subs r1, r1, r2
+  ldr r6, [r1, #-12]
+  ldr r9, [r1, #-4]
+  dsp_dw_taps 2, \N
+  ldr r10, [r1, #4]
+  ldr r11, [r1, #12]
+  adds r1, #16
+  dsp_dw_finish \N
+  .set LANE, 1
+  .set AT, LANE
+  dsp_dw_each_acc \N, dsp_dw_store_bytes
+  dsp_dw_next_plane
+  add sp, #56
+  pop {r3-r11, pc}
+  .size dsp_depthwise_\N, . - dsp_depthwise_\N
+.endm
+
+.irp n, 1, 2, 3
+  dsp_dw3 1, \n
+  dsp_dw3 2, \n
+  dsp_dw_any \n
+.endr
+
+  .text
+"#,
+    options(raw)
+);
+
+conv::functions! {
+    Narrow8 THREE 1 => dsp_narrow8_t3_1,
+    Narrow8 THREE 2 => dsp_narrow8_t3_2,
+    Narrow8 THREE 3 => dsp_narrow8_t3_3,
+    Narrow8 THREE 4 => dsp_narrow8_t3_4,
+    Narrow8 THREE 5 => dsp_narrow8_t3_5,
+    Narrow8 THREE 6 => dsp_narrow8_t3_6,
+    Narrow8 ONE 1 => dsp_narrow8_t1_s1_1,
+    Narrow8 ONE 2 => dsp_narrow8_t1_s1_2,
+    Narrow8 ONE 3 => dsp_narrow8_t1_s1_3,
+    Narrow8 ONE_STRIDE_2 1 => dsp_narrow8_t1_s2_1,
+    Narrow8 ONE_STRIDE_2 2 => dsp_narrow8_t1_s2_2,
+    Narrow8 ONE_STRIDE_2 3 => dsp_narrow8_t1_s2_3,
+    Widened8 THREE 1 => dsp_widened8_t3_1,
+    Widened8 THREE 2 => dsp_widened8_t3_2,
+    Widened8 THREE 3 => dsp_widened8_t3_3,
+    Widened8 THREE 4 => dsp_widened8_t3_4,
+    Widened8 THREE 5 => dsp_widened8_t3_5,
+    Widened8 THREE 6 => dsp_widened8_t3_6,
+    Widened8 THREE 7 => dsp_widened8_t3_7,
+    Widened16 THREE 1 => dsp_widened16_t3_1,
+    Widened16 THREE 2 => dsp_widened16_t3_2,
+    Widened16 THREE 3 => dsp_widened16_t3_3,
+    Widened16 THREE 4 => dsp_widened16_t3_4,
+    Widened16 THREE 5 => dsp_widened16_t3_5,
+    Widened16 THREE 6 => dsp_widened16_t3_6,
+    Widened16 THREE 7 => dsp_widened16_t3_7,
+    Image16 THREE 1 => dsp_image16_t3_1,
+    Image16 THREE 2 => dsp_image16_t3_2,
+    Image16 THREE 3 => dsp_image16_t3_3,
+    Image16 THREE 4 => dsp_image16_t3_4,
+    Image16 THREE 5 => dsp_image16_t3_5,
+    Image16 THREE 6 => dsp_image16_t3_6,
+    Image16 THREE 7 => dsp_image16_t3_7,
+    Widened8 ONE 1 => dsp_widened8_t1_s1_1,
+    Widened8 ONE 2 => dsp_widened8_t1_s1_2,
+    Widened8 ONE 3 => dsp_widened8_t1_s1_3,
+    Widened8 ONE_STRIDE_2 1 => dsp_widened8_t1_s2_1,
+    Widened8 ONE_STRIDE_2 2 => dsp_widened8_t1_s2_2,
+    Widened8 ONE_STRIDE_2 3 => dsp_widened8_t1_s2_3,
+    Widened16 ONE 1 => dsp_widened16_t1_s1_1,
+    Widened16 ONE 2 => dsp_widened16_t1_s1_2,
+    Widened16 ONE 3 => dsp_widened16_t1_s1_3,
+    Widened16 ONE 4 => dsp_widened16_t1_s1_4,
+    Widened16 ONE_STRIDE_2 1 => dsp_widened16_t1_s2_1,
+    Widened16 ONE_STRIDE_2 2 => dsp_widened16_t1_s2_2,
+    Widened16 ONE_STRIDE_2 3 => dsp_widened16_t1_s2_3,
+    Widened16 ONE_STRIDE_2 4 => dsp_widened16_t1_s2_4,
+}
+
+depthwise::functions! {
+    DepthwiseQuads Three 1 => dsp_depthwise3_s1_1,
+    DepthwiseQuads Three 2 => dsp_depthwise3_s1_2,
+    DepthwiseQuads Three 3 => dsp_depthwise3_s1_3,
+    DepthwiseQuads ThreeStride2 1 => dsp_depthwise3_s2_1,
+    DepthwiseQuads ThreeStride2 2 => dsp_depthwise3_s2_2,
+    DepthwiseQuads ThreeStride2 3 => dsp_depthwise3_s2_3,
+    DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
+    DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
+    DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+}
+
+/// The larger of each of four int8.
+#[inline(always)]
+pub fn max_bytes(a: u32, b: u32) -> u32 {
+    let largest;
+    // SAFETY: two instructions on registers. SSUB8 leaves in the GE flags which bytes of `a` are not smaller, SEL takes those.
+    // Encoded, because for Armv8-M `asm!` takes neither the extension's mnemonics nor a directive that would let it.
+    unsafe {
+        core::arch::asm!(
+            ".inst.w 0xfac0f201", // ssub8 r2, r0, r1
+            ".inst.w 0xfaa0f081", // sel r0, r0, r1
+            inout("r0") a => largest,
+            in("r1") b,
+            out("r2") _,
+            options(pure, nomem, nostack),
+        );
+    }
+    largest
+}

@@ -1,0 +1,78 @@
+//! Convolution by a kernel for one core, and by definition where this machine has another.
+//!
+//! FORMAT.md draws the streams of weights; `Kernel::weight` reads them.
+
+use super::Step;
+use crate::arch;
+use crate::plan::{Kernel, Taps, Uses};
+use crate::ring::{RowMut, Rows};
+
+/// Output pixels that the definition works on at once.
+const BLOCK: usize = 16;
+
+/// One output row. `USES` is what the plan uses, for the compiler to leave out the rest.
+pub fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
+    let taps = Taps::of(step.operator);
+    if const { Uses(USES).kernels() } && arch::conv::has(step.operator.kernel, taps) {
+        arch::conv::row::<USES>(step, rows, out);
+    } else if const { Uses(USES).definitions() } {
+        by_definition(step, rows, out);
+    }
+}
+
+/// The same by plain loops over the same stream.
+fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
+    let (kernel, taps) = (step.operator.kernel, Taps::of(step.operator));
+    let group = kernel.group(taps);
+    let words = kernel.group_words(taps, step.operator.steps(step.input)) + 2 * group;
+    for channel in 0..step.output.channels as usize {
+        let stream = &step.weights[channel / group * words..][..words];
+        let member = channel % group;
+        let (bias, multiplier) = (kernel.bias(stream, member), stream[words - group + member] as i32);
+        let weights = Weights { kernel, taps, words: &stream[group..words - group], member };
+        let mut values = out.channel(channel);
+        for start in (0..step.output.width as usize).step_by(BLOCK) {
+            let mut accs = [bias; BLOCK];
+            let accs = &mut accs[..BLOCK.min(step.output.width as usize - start)];
+            accumulate(step, rows, &weights, start, accs);
+            for (i, &acc) in accs.iter().enumerate() {
+                values.put(start + i, step.requant().apply(acc, multiplier));
+            }
+        }
+    }
+}
+
+/// The weights of one output channel.
+struct Weights<'a> {
+    kernel: Kernel,
+    taps: Taps,
+    words: &'a [u32],
+    member: usize,
+}
+
+/// Adds Σ weight·input to the accumulators of the output pixels from `start` on, in the order of the stream.
+fn accumulate(step: &Step, rows: &Rows, weights: &Weights, start: usize, accs: &mut [i32]) {
+    let [kernel_h, kernel_w] = step.operator.window.map(usize::from);
+    let [dilation_h, dilation_w] = step.operator.dilations.map(usize::from);
+    let (lanes, planes, taps) = (step.input.lanes, step.input.planes, weights.taps.count());
+    let mut number = 0;
+    for ky in (0..kernel_h).step_by(step.input.rows_a_step()) {
+        for first in (0..kernel_w).step_by(taps) {
+            for plane in 0..planes {
+                for (tap, lane) in (0..taps).flat_map(|tap| (0..lanes).map(move |lane| (tap, lane))) {
+                    let weight = weights.kernel.weight(weights.words, weights.taps, number, tap, lane, weights.member);
+                    let row = match step.input.stacked {
+                        true if ky + lane >= kernel_h => continue,
+                        true => rows.channel(ky + lane, 0),
+                        false => rows.channel(ky * dilation_h, plane * lanes + lane),
+                    };
+                    for (i, acc) in accs.iter_mut().enumerate() {
+                        let value = row.get(step.padded_start(start + i) + (first + tap) * dilation_w);
+                        *acc = acc.wrapping_add(weight * value as i32);
+                    }
+                }
+                number += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Which inner loop an operator has, and how its weights are packed for it. FORMAT.md draws the streams.
+
+use super::{Kind, Layout, Operator, Tensor};
+
+/// An inner loop and the packing of weights that goes with it; the number is the file's.
+///
+/// Any target runs any kernel, by the portable definition where it has no faster one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kernel {
+    /// Plain Rust, any layout.
+    Portable = 0,
+    /// DSP: int16 weights; a block's activations are widened on the stack.
+    Widened16 = 1,
+    /// DSP: int8 weights; a block's activations are widened on the stack.
+    Widened8 = 2,
+    /// DSP: int8 weights, activations as they lie in the ring.
+    Narrow8 = 3,
+    /// DSP: int16 weights, an input of one channel.
+    Image16 = 4,
+    /// ARMv7-M: two channels' weights in a word, their sums in one accumulator of 64 bits.
+    Long = 5,
+    /// ARMv7-M: int8 weights.
+    Plain = 6,
+    /// ARMv6-M: both lanes' weights in a word; a block's activations are spread on the stack.
+    Spread16 = 7,
+    /// ARMv6-M: int8 weights; a block's activations are spread on the stack.
+    Spread8 = 8,
+    /// DSP, depthwise: int8 weights.
+    DepthwiseQuads = 9,
+    /// ARMv7-M, depthwise: int8 weights.
+    DepthwisePairs = 10,
+    /// ARMv6-M, depthwise: a word a weight; the bias makes up for activations that are 128 more.
+    DepthwiseUnsigned32 = 11,
+    /// ARMv6-M, depthwise: int8 weights; the bias as before.
+    DepthwiseUnsigned8 = 12,
+}
+
+/// Most segments (runs of steps at one distance) that a kernel takes: a 5×5 window, strided.
+pub const MAX_SEGMENTS: usize = 25;
+
+/// Most rows of a window that a depthwise kernel takes.
+pub const MAX_WINDOW_ROWS: usize = 11;
+
+/// The taps that one step of a kernel covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taps {
+    /// A row of three, side by side: output pixels share the activations that they have in common.
+    Three,
+    /// One; output pixels are `stride` apart.
+    One {
+        /// Pixels from one output's tap to the next's.
+        stride: u8,
+    },
+}
+
+impl Taps {
+    /// How the kernels walk over a window.
+    #[inline(always)]
+    pub const fn of(operator: &Operator) -> Self {
+        let stride = operator.strides[1];
+        if operator.window[1] == 3 && operator.dilations[1] == 1 && stride == 1 && operator.dilations[0] == 1 {
+            Self::Three
+        } else {
+            Self::One { stride }
+        }
+    }
+
+    /// Taps in a step.
+    #[inline(always)]
+    pub const fn count(self) -> usize {
+        if matches!(self, Self::Three) { 3 } else { 1 }
+    }
+}
+
+/// The windows that depthwise kernels tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Window {
+    /// 3×3, not dilated across, stride 1 across.
+    Three = 0,
+    /// The same, stride 2 across.
+    ThreeStride2 = 1,
+    /// Any other, stride 1 across.
+    Any = 2,
+    /// Any other.
+    AnyStrided = 3,
+}
+
+impl Window {
+    /// Which of them the operator has.
+    #[inline(always)]
+    pub const fn of(operator: &Operator) -> Self {
+        let is_three = matches!((operator.window, operator.dilations[1]), ([3, 3], 1));
+        match operator.strides[1] {
+            1 if is_three => Self::Three,
+            2 if is_three => Self::ThreeStride2,
+            1 => Self::Any,
+            _ => Self::AnyStrided,
+        }
+    }
+}
+
+impl Kernel {
+    pub(super) const fn from_u8(kernel: u8) -> Option<Self> {
+        Some(match kernel {
+            0 => Self::Portable,
+            1 => Self::Widened16,
+            2 => Self::Widened8,
+            3 => Self::Narrow8,
+            4 => Self::Image16,
+            5 => Self::Long,
+            6 => Self::Plain,
+            7 => Self::Spread16,
+            8 => Self::Spread8,
+            9 => Self::DepthwiseQuads,
+            10 => Self::DepthwisePairs,
+            11 => Self::DepthwiseUnsigned32,
+            12 => Self::DepthwiseUnsigned8,
+            _ => return None,
+        })
+    }
+
+    /// The layout of the input; any where there is none.
+    pub const fn input_layout(self) -> Option<Layout> {
+        match self {
+            Self::Portable => None,
+            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::DepthwiseQuads => Some(Layout::Quads),
+            Self::Image16 => Some(Layout::ChannelsLast),
+            Self::Long | Self::Plain | Self::DepthwisePairs => Some(Layout::Pairs),
+            Self::Spread16 | Self::Spread8 | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
+                Some(Layout::UnsignedPairs)
+            }
+        }
+    }
+
+    /// Whether the kernel can write that layout.
+    pub const fn writes(self, layout: Layout) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 | Self::DepthwiseQuads => {
+                matches!(layout, Layout::Quads)
+            }
+            Self::Long | Self::Plain | Self::DepthwisePairs => matches!(layout, Layout::Pairs),
+            Self::Spread16 | Self::Spread8 | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
+                matches!(layout, Layout::Pairs | Layout::UnsignedPairs)
+            }
+        }
+    }
+
+    /// Whether the kernel takes an operator of this kind and geometry.
+    pub const fn takes(self, operator: &Operator, input: &Tensor) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
+                let dilates = matches!(self, Self::DepthwiseQuads | Self::DepthwisePairs);
+                matches!(operator.kind, Kind::Depthwise)
+                    && !input.stacked
+                    && operator.window[0] as usize <= MAX_WINDOW_ROWS
+                    && (dilates || operator.dilations[1] == 1)
+            }
+            _ => {
+                let three = matches!(Taps::of(operator), Taps::Three);
+                matches!(operator.kind, Kind::Conv2d)
+                    && operator.groups == 1
+                    && (!input.stacked || operator.dilations[0] == 1)
+                    && operator.segments(input) <= MAX_SEGMENTS
+                    && (!matches!(self, Self::Image16) || three && input.channels == 1)
+                    // It has room for two segments: a ring and where it begins again, but no third place.
+                    && !(matches!(self, Self::Narrow8) && three && input.lands)
+            }
+        }
+    }
+
+    /// The most pixels of a block.
+    pub const fn most_pixels(self, operator: &Operator) -> usize {
+        let three = matches!(Taps::of(operator), Taps::Three);
+        let far = operator.strides[1] > 2; // apart: no kernel but the DSP's takes two such pixels at once
+        match self {
+            Self::Portable => 0,
+            Self::Widened16 | Self::Widened8 | Self::Image16 if three => 7,
+            Self::Narrow8 if three => 6,
+            Self::Plain if three => 8,
+            Self::Long | Self::Spread16 | Self::Spread8 if three => 4,
+            Self::Widened16 | Self::Plain | Self::Spread8 => 4,
+            Self::Widened8 | Self::Narrow8 => 3,
+            Self::Image16 => 0,
+            Self::Long | Self::Spread16 => 2,
+            Self::DepthwiseQuads => 3,
+            Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 if far => 1,
+            Self::DepthwisePairs => match Window::of(operator) {
+                Window::Three | Window::ThreeStride2 => 8,
+                Window::Any | Window::AnyStrided => 4,
+            },
+            Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => 2,
+        }
+    }
+
+    /// Bytes of stack that a block of `pixels` takes, registers included, for a window of `steps` steps in `segments` segments.
+    pub const fn stack_bytes(self, taps: Taps, pixels: usize, steps: usize, segments: usize) -> usize {
+        let read = if matches!(taps, Taps::Three) { pixels + 2 } else { pixels };
+        let spread = 4 * (steps * taps.count()).next_multiple_of(2);
+        match self {
+            Self::Portable => 0,
+            Self::Widened16 | Self::Widened8 => 80 + 8 * read * steps,
+            Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
+            Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
+            Self::Narrow8 | Self::Long | Self::Plain => 88,
+            Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => 96,
+            Self::Spread16 => 88 + spread * pixels,
+            Self::Spread8 if pixels == 1 => 88 + 4 * (steps * taps.count()).next_multiple_of(4),
+            Self::Spread8 if pixels == 2 => 88 + spread * 2,
+            Self::Spread8 => 88 + spread * 4,
+        }
+    }
+
+    /// Output channels whose weights are interleaved.
+    #[inline(always)]
+    pub const fn group(self, taps: Taps) -> usize {
+        let three = matches!(taps, Taps::Three);
+        match self {
+            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 if three => 1,
+            Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
+            Self::Long if !three => 4,
+            Self::DepthwiseQuads => 4,
+            _ => 2,
+        }
+    }
+
+    /// Words of the weights of `steps` steps, for a group of output channels.
+    #[inline(always)]
+    pub const fn group_words(self, taps: Taps, steps: usize) -> usize {
+        let members = if matches!(taps, Taps::Three) { 3 } else { 2 }; // three taps of one channel, or one of two
+        match self {
+            Self::Widened16 => steps * 2 * members,
+            Self::Widened8 | Self::Narrow8 => steps * members,
+            Self::Image16 => steps.div_ceil(2) * 3,
+            Self::Long if members == 3 => steps * 6,
+            Self::Long => steps * 4,
+            Self::Plain => (steps * 2 * taps.count()).div_ceil(4),
+            Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
+            Self::Spread8 => (steps * taps.count()).div_ceil(2),
+            Self::DepthwiseQuads => steps,
+            Self::DepthwisePairs => steps.div_ceil(4),
+            Self::DepthwiseUnsigned32 => 2 * steps,
+            Self::DepthwiseUnsigned8 => steps.div_ceil(2),
+            Self::Portable => 0,
+        }
+    }
+
+    /// The bias of a member of the group whose biases these words are.
+    #[inline(always)]
+    pub const fn bias(self, words: &[u32], member: usize) -> i32 {
+        if !matches!(self, Self::Long) {
+            return words[member] as i32;
+        }
+        let pair = member / 2 * 2;
+        let sum = words[pair] as u64 | (words[pair + 1] as u64) << 32;
+        long(sum as i64, member)
+    }
+
+    /// The weight of `lane` at `tap` of step `step`, of output channel `member` of the group whose words these are. Depthwise kernels
+    /// have a step for each pixel of the window, and no lanes or taps in it.
+    #[inline(always)]
+    pub const fn weight(self, words: &[u32], taps: Taps, step: usize, tap: usize, lane: usize, member: usize) -> i32 {
+        let three = matches!(taps, Taps::Three);
+        match self {
+            Self::Widened16 => half(words[place(three, 2 * step + lane % 2, tap, member)], lane / 2),
+            Self::Widened8 | Self::Narrow8 => byte(words[place(three, step, tap, member)], lane),
+            Self::Image16 => half(words[3 * (step / 2) + tap], step % 2),
+            Self::Long if three => long(words[6 * step + 3 * lane + tap] as i32 as i64, member),
+            Self::Long => long(words[4 * step + 2 * lane + member / 2] as i32 as i64, member),
+            Self::Plain => {
+                let at = (2 * step + lane) * taps.count() + tap;
+                byte(words[at / 4], at % 4)
+            }
+            Self::Spread16 => {
+                let at = step * taps.count() + tap;
+                dual(words[at / 2 * 4 + 2 * member + at % 2], 1 - lane)
+            }
+            Self::Spread8 => {
+                let at = step * taps.count() + tap;
+                byte(words[at / 2], at % 2 * 2 + lane)
+            }
+            Self::DepthwiseQuads => byte(words[step], member),
+            Self::DepthwisePairs => byte(words[step / 4], step % 4),
+            Self::DepthwiseUnsigned32 => words[2 * step + member] as i32,
+            Self::DepthwiseUnsigned8 => byte(words[step / 2], step % 2 * 2 + member),
+            Self::Portable => 0,
+        }
+    }
+}
+
+const fn half(word: u32, i: usize) -> i32 {
+    (word >> (16 * i)) as i16 as i32
+}
+
+const fn byte(word: u32, i: usize) -> i32 {
+    (word >> (8 * i)) as i8 as i32
+}
+
+/// Where the DSP kernels have three taps of one channel, or one of two.
+const fn place(three: bool, step: usize, tap: usize, member: usize) -> usize {
+    if three { 3 * step + tap } else { 2 * step + member }
+}
+
+/// One of two values as v₀ + v₁·2^16.
+const fn dual(word: u32, member: usize) -> i32 {
+    let low = word as i16 as i32;
+    if member == 0 { low } else { (word as i32).wrapping_sub(low) >> 16 }
+}
+
+/// One of two values as v₀ + v₁·2^24.
+const fn long(sum: i64, member: usize) -> i32 {
+    let low = ((sum as i32) << 8) >> 8;
+    if member.is_multiple_of(2) { low } else { ((sum - low as i64) >> 24) as i32 }
+}

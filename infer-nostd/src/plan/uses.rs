@@ -1,0 +1,152 @@
+//! What a plan uses of the engine, so that the compiler can leave out the rest.
+
+use super::{Kernel, Kind, Layout, Plan, Taps, Window};
+use crate::arch;
+
+/// A set of operators and kernels, as the bits of [`Plan::uses`].
+///
+/// The engine's methods are generic over the bits: what is not in the set is not in the firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uses(pub u128);
+
+impl Uses {
+    /// Everything: what an engine is built with whose plan comes at run time.
+    pub const ALL: Self = Self(u128::MAX);
+
+    /// Max pools that take rows: a bit for each layout.
+    const MERGING_POOL: u32 = 8;
+    const KERNELS: u32 = 12;
+    const DEFINITIONS: u32 = 13;
+    /// Convolutions by kernels: 3 kernels of 3 ways to walk, and one of one, in 8 sizes of blocks.
+    const CONV: u32 = 14;
+    /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
+    const DEPTHWISE: u32 = Self::CONV + 10 * 8;
+    const DEPTHWISE_DEFINITIONS: u32 = Self::DEPTHWISE + 4 * 8;
+
+    /// What the operators of a plan use.
+    pub const fn of(plan: &Plan) -> Self {
+        let mut bits = 0;
+        let mut id = 0;
+        while id < plan.operator_count() {
+            let operator = plan.operator(id);
+            bits |= if operator.merges() {
+                1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
+            } else if matches!(operator.kernel, Kernel::Portable) {
+                1 << operator.kind as u32
+            } else {
+                Self::kernel(plan, id)
+            };
+            id += 1;
+        }
+        Self(bits)
+    }
+
+    /// The functions that an operator with a kernel needs on this target.
+    const fn kernel(plan: &Plan, id: usize) -> u128 {
+        let operator = plan.operator(id);
+        let taps = Taps::of(&operator);
+        let is_depthwise = matches!(operator.kind, Kind::Depthwise);
+        if is_depthwise && !arch::depthwise::has(operator.kernel) {
+            return 1 << Self::DEPTHWISE_DEFINITIONS;
+        } else if !is_depthwise && !arch::conv::has(operator.kernel, taps) {
+            return 1 << Self::DEFINITIONS;
+        }
+        let blocks = arch::conv::Blocks::of(&operator, plan.tensor(id + 1).width as usize);
+        let longest = if blocks.longer > 0 { blocks.len + 1 } else { blocks.len };
+        if is_depthwise {
+            let (kernel, window) = (operator.kernel, Window::of(&operator));
+            Self::depthwise_bit(kernel, window, blocks.len) | Self::depthwise_bit(kernel, window, longest)
+        } else {
+            let kernel = operator.kernel;
+            1 << Self::KERNELS | Self::conv_bit(kernel, taps, blocks.len) | Self::conv_bit(kernel, taps, longest)
+        }
+    }
+
+    /// The core that has two kernels has blocks of up to four.
+    const fn depthwise_bit(kernel: Kernel, window: Window, pixels: usize) -> u128 {
+        let size = if matches!(kernel, Kernel::DepthwiseUnsigned8) { pixels + 4 } else { pixels };
+        assert!(size <= 8);
+        1 << (Self::DEPTHWISE + window as u32 * 8 + size as u32 - 1)
+    }
+
+    /// Whether a depthwise convolution in blocks of `pixels` is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn depthwise(self, kernel: Kernel, window: Window, pixels: usize) -> bool {
+        self.0 & Self::depthwise_bit(kernel, window, pixels) != 0
+    }
+
+    /// Whether any depthwise convolution is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn depthwise_kernels(self) -> bool {
+        self.0 >> Self::DEPTHWISE & 0xFFFF_FFFF != 0
+    }
+
+    /// Whether a depthwise convolution is in the set, by a kernel that this target does not have.
+    #[inline(always)]
+    pub const fn depthwise_definitions(self) -> bool {
+        self.0 & 1 << Self::DEPTHWISE_DEFINITIONS != 0
+    }
+
+    /// The last kernel has one way to walk.
+    const fn conv_bit(kernel: Kernel, taps: Taps, pixels: usize) -> u128 {
+        let family = match kernel {
+            Kernel::Widened16 | Kernel::Long | Kernel::Spread16 => 0,
+            Kernel::Widened8 | Kernel::Plain | Kernel::Spread8 => 1,
+            Kernel::Narrow8 => 2,
+            _ => 3,
+        };
+        let walk = match taps {
+            Taps::Three => 0,
+            Taps::One { stride: 1 } => 1,
+            Taps::One { .. } => 2,
+        };
+        assert!(pixels <= 8);
+        1 << (Self::CONV + (family * 3 + walk) * 8 + pixels as u32 - 1)
+    }
+
+    /// Whether a convolution in blocks of `pixels` is in the set.
+    #[inline(always)]
+    pub const fn conv(self, kernel: Kernel, taps: Taps, pixels: usize) -> bool {
+        self.0 & Self::conv_bit(kernel, taps, pixels) != 0
+    }
+
+    /// Whether an operator of the kind is in the set, in plain Rust.
+    #[inline(always)]
+    pub const fn portable(self, kind: Kind) -> bool {
+        self.0 & 1 << kind as u32 != 0
+    }
+
+    /// Whether a max pool is that takes rows of some layout.
+    #[inline(always)]
+    pub const fn merging_pools(self) -> bool {
+        self.0 >> Self::MERGING_POOL & 0xF != 0
+    }
+
+    /// Whether a max pool is that takes rows of `layout`.
+    #[inline(always)]
+    pub const fn merging_pool(self, layout: Layout) -> bool {
+        self.0 & 1 << (Self::MERGING_POOL + layout as u32) != 0
+    }
+
+    /// Whether a convolution with a kernel is, this target's or another's.
+    pub const fn conv_kernels(self) -> bool {
+        self.kernels() || self.definitions()
+    }
+
+    /// Whether a depthwise convolution with a kernel is, this target's or another's.
+    pub const fn any_depthwise_kernels(self) -> bool {
+        self.depthwise_kernels() || self.depthwise_definitions()
+    }
+
+    /// Whether a kernel is that this target has.
+    #[inline(always)]
+    pub const fn kernels(self) -> bool {
+        self.0 & 1 << Self::KERNELS != 0
+    }
+
+    /// Whether a kernel is that this target does not have.
+    #[inline(always)]
+    pub const fn definitions(self) -> bool {
+        self.0 & 1 << Self::DEFINITIONS != 0
+    }
+}
