@@ -108,7 +108,7 @@ fn cost(kernel: Kernel, taps: Taps, window: Window) -> Cost {
         Kernel::Widened16 if three => (120.0, 5.0, 30.0, 15.0, 8.6, 3.0),
         Kernel::Widened8 if three => (120.0, 5.0, 30.0, 21.0, 8.6, 3.0),
         Kernel::Narrow8 if three => (80.0, 0.0, 30.0, 22.0, 11.0, 3.0),
-        Kernel::Image16 => (120.0, 3.0, 30.0, 7.5, 4.3, 3.0),
+        Kernel::Image16 => (120.0, 3.0, 30.0, 4.5, 2.4, 3.0),
         Kernel::Widened16 => (120.0, 5.0, 40.0, 8.0, 7.0, 3.0),
         Kernel::Widened8 => (120.0, 5.0, 40.0, 14.0, 7.0, 3.0),
         Kernel::Narrow8 => (120.0, 0.0, 40.0, 17.0, 9.0, 3.0),
