@@ -20,17 +20,17 @@
 //! ```
 //!
 //! The tour, from the bottom up: [`fixed`] is the arithmetic and the only code that rounds an activation; [`arch`] holds the inner
-//! products and the kernels for particular cores; [`ops`] the operators, one a file; [`ring`] the rows that are alive; [`plan`] the file and its check;
+//! products and the kernels for particular cores; `ops` the operators, one a file; `ring` the rows that are alive; [`plan`] the file and its check;
 //! [`schedule`] who works when; [`pipeline`] the engine.
 
 #![no_std]
 
 pub mod arch;
 pub mod fixed;
-pub mod ops;
+mod ops;
 pub mod pipeline;
 pub mod plan;
-pub mod ring;
+mod ring;
 pub mod schedule;
 
 pub use pipeline::{Engine, EngineError};
@@ -43,7 +43,8 @@ extern crate std;
 ///
 /// The argument is what [`include_bytes!`] takes.
 ///
-/// It defines `static WORDS: [u32; N]` and `const PLAN: Plan<'static>`:
+/// It defines `static WORDS: [u32; N]` and `const PLAN: Plan<'static>`. The engine wants `PLAN.arena_words()` words of RAM from its caller, and its
+/// kernels take `PLAN.stack_bytes()` of the stack:
 ///
 /// ```
 /// infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-cnn/net.plan"));

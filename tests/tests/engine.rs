@@ -1,8 +1,9 @@
 //! The engine gives the same integers as the definition, on generated networks.
 
 use clap::ValueEnum;
+use export::graph::Window;
 use export::plan::{Options, Target, plan_for};
-use export::quantize::QuantGraph;
+use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
 use infer_nostd::plan::{Kernel, Kind};
 use infer_nostd::{Engine, Plan};
 use std::collections::BTreeSet;
@@ -79,4 +80,30 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
     let depthwise = Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8;
     let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel)));
     assert!(kernels.all(|kernel| uses.contains(&kernel)), "a kernel was never run: {uses:?}");
+}
+
+/// A window of nine rows over stacked rows of one channel is three steps that never adjoin: more than some kernels have room for.
+#[test]
+fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
+    let mut generator = Generator::new(12);
+    let tensor = |name: &str, shape| QuantTensor { name: name.into(), shape, scale: 0.05, zero_point: -3 };
+    let mut conv = |input: usize, shape: [usize; 4]| {
+        let window = Window { kernel: [shape[2], shape[3]], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+        let values = generator.values(shape.iter().product()).iter().map(|&w| w.max(-127)).collect();
+        let weights = Weights { shape, values, scales: vec![0.01; shape[0]], biases: vec![7; shape[0]] };
+        let op = QuantOp::Conv2d { window, groups: 1, weights, clamp: Clamp::NONE };
+        QuantNode { name: format!("conv{input}"), op, inputs: vec![input], output: input + 1 }
+    };
+    let nodes = vec![conv(0, [6, 1, 9, 3]), conv(1, [4, 6, 1, 1])];
+    let graph = QuantGraph {
+        name: "tall".into(),
+        tensors: vec![tensor("x", [1, 20, 11]), tensor("a", [6, 12, 9]), tensor("y", [4, 12, 9])],
+        nodes,
+        input: 0,
+        output: 2,
+        metadata: Default::default(),
+    };
+    for options in all_options(&graph) {
+        check(&graph, &options, &mut generator);
+    }
 }

@@ -238,8 +238,8 @@ impl Search<'_> {
         self.activations.tensors[0].channels == 1
             && layouts[0] != Layout::ChannelsLast
             && readers().all(|id| {
-                let operator = self.operator(id);
-                cuts[id] != PORTABLE && operator.kind == Kind::Conv2d && operator.dilations[0] == 1
+                let input = Tensor { stacked: true, layout: layouts[0], ..self.activations.tensors[0] };
+                cuts[id] != PORTABLE && cuts[id].kernel.takes(self.operator(id), &input)
             })
     }
 

@@ -35,7 +35,7 @@ pub struct Args {
     pub min: i32,
     /// Largest result.
     pub max: i32,
-    /// Bytes from there to the first tap of the block's first output pixel.
+    /// Bytes from each of `rows` to the first tap of the block's first output pixel.
     pub offset: u32,
     /// Taps of a row of the window. This and what follows is for kernels of any window.
     pub taps: u32,

@@ -1,13 +1,13 @@
 //! What depends on the processor: views of words as bytes, inner products, and kernels for particular cores.
 //!
-//! [`portable`] and [`ops`](crate::ops) are the definition; a kernel for one core gives the same bits. Which core this is
+//! [`portable`] and `ops` are the definition; a kernel for one core gives the same bits. Which core this is
 //! `build.rs` says as `cfg(kernels = "…")`, because the compiler does not tell whether there is a DSP extension; `INFER_KERNELS=portable`
 //! in the environment of the build keeps all of them out.
 
 #![allow(unsafe_code)] // the one place; each block says what makes it sound
 
-pub mod conv;
-pub mod depthwise;
+pub(crate) mod conv;
+pub(crate) mod depthwise;
 pub mod portable;
 
 #[cfg(kernels = "armv6m")]

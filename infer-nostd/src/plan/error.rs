@@ -38,7 +38,7 @@ pub enum PlanError {
     UnknownLayout(u16),
     /// An operator's kernel does not take its window, or does not read or write the layouts there are.
     UnfitKernel(u16),
-    /// A tensor has an empty or oversized dimension, or no ring.
+    /// A tensor has an empty or oversized dimension, no ring, or rows stacked where they may not be.
     BadShape(u16),
     /// A tensor's scale is not finite and positive.
     BadScale(u16),

@@ -150,8 +150,11 @@ impl Kernel {
 
     /// Whether the kernel takes an operator of this kind and geometry.
     pub const fn takes(self, operator: &Operator, input: &Tensor) -> bool {
+        // Where the DSP kernels count steps and planes in halves of a register.
+        let countable = input.plane_len() < 1 << 16 && operator.steps(input) < 1 << 15;
         match self {
             Self::Portable => true,
+            _ if !countable => false,
             Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
                 let dilates = matches!(self, Self::DepthwiseQuads | Self::DepthwisePairs);
                 matches!(operator.kind, Kind::Depthwise)
@@ -167,7 +170,9 @@ impl Kernel {
                     && operator.segments(input) <= MAX_SEGMENTS
                     && (!matches!(self, Self::Image16) || three && input.channels == 1)
                     // It has room for two segments: a ring and where it begins again, but no third place.
-                    && !(matches!(self, Self::Narrow8) && three && input.lands)
+                    && !(matches!(self, Self::Narrow8)
+                        && three
+                        && (input.lands || input.stacked && operator.segments(input) > 2))
             }
         }
     }
@@ -175,7 +180,7 @@ impl Kernel {
     /// The most pixels of a block.
     pub const fn most_pixels(self, operator: &Operator) -> usize {
         let three = matches!(Taps::of(operator), Taps::Three);
-        let far = operator.strides[1] > 2; // apart: no kernel but the DSP's takes two such pixels at once
+        let far = operator.strides[1] > 2; // only the DSP's kernel takes two pixels at once that are so far apart
         match self {
             Self::Portable => 0,
             Self::Widened16 | Self::Widened8 | Self::Image16 if three => 7,

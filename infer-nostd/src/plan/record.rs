@@ -111,7 +111,7 @@ impl Tensor {
 
     /// Rows that there is room for, the one that lands among them.
     pub const fn capacity(&self) -> u16 {
-        self.slots + self.lands as u16
+        self.slots.saturating_add(self.lands as u16)
     }
 
     /// Words of the place where rows land.
@@ -318,7 +318,7 @@ impl Operator {
         self.segments(input) * input.planes()
     }
 
-    /// Runs of steps of a kernel over one window, where no two of them are neighbours in memory.
+    /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory.
     pub const fn segments(&self, input: &Tensor) -> usize {
         let rows = (self.window[0] as usize).div_ceil(input.rows_a_step());
         rows * (self.window[1] as usize / Taps::of(self).count())
