@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use export::graph::Window;
-use export::plan::{Options, Target, plan_for};
+use export::plan::{Options, PlanError, Target, plan_for};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
 use infer_nostd::plan::{Kernel, Kind};
 use infer_nostd::{Engine, Plan};
@@ -105,5 +105,27 @@ fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
     };
     for options in all_options(&graph) {
         check(&graph, &options, &mut generator);
+    }
+}
+
+/// A budget is kept, and one that is too small is told what will do.
+#[test]
+fn a_budget_is_kept_and_the_least_is_told() {
+    let mut generator = Generator::new(13);
+    for _ in 0..40 {
+        let graph = generator.kernels(4, 12);
+        for &target in Target::value_variants() {
+            let options = |flash_budget, ram_budget| Options { target, flash_budget, ram_budget, smallest: false };
+            let needed = |options| match plan_for(&graph, &options) {
+                Err(PlanError::Budget { needed, .. }) => needed,
+                other => panic!("{other:?}"),
+            };
+            let (flash, ram) = (needed(options(Some(1), None)), needed(options(None, Some(1))));
+            let words = plan_for(&graph, &options(Some(flash), None)).expect("what the error asked for");
+            assert!(words.len() * 4 <= flash, "{target:?}");
+            let words = plan_for(&graph, &options(None, Some(ram))).expect("what the error asked for");
+            let plan = Plan::parse(&words).expect("planned and checked");
+            assert!(plan.arena_words() * 4 + plan.stack_bytes() <= ram, "{target:?}");
+        }
     }
 }

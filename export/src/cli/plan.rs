@@ -29,7 +29,7 @@ pub struct Plan {
     /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; 1 KB or so of other stack comes on top
     #[arg(long, value_name = "BYTES")]
     ram_budget: Option<usize>,
-    /// Take the smallest packing of every layer, however slow
+    /// Take the smallest packing of every layer that is at most 1.75 times as slow as its fastest
     #[arg(long, conflicts_with_all = ["flash_budget", "ram_budget"])]
     smallest: bool,
     /// The file to write; net.plan (or TARGET.plan) beside the int8 file where not given

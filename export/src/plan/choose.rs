@@ -19,7 +19,7 @@ pub struct Options {
     pub flash_budget: Option<usize>,
     /// Most bytes of RAM for rows, accumulators and the kernels' stack.
     pub ram_budget: Option<usize>,
-    /// Whether to stop at the smallest, however slow.
+    /// Whether to stop at the smallest plan whose every layer is at most 1.75 times as slow as its fastest kernel.
     pub smallest: bool,
 }
 
@@ -83,16 +83,16 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
     // Landing rows costs a copy of each and saves RAM.
     let attempts = [false, true].map(|lands| {
         let search = Search { network, activations, options, lands, classes: classes(network) };
-        search.run().map(|(choice, figures)| (choice, figures, lands))
+        search.run()
     });
     match attempts {
         [Ok(stays), Ok(lands)] => {
-            let size = |(_, f, _): &(Choice, Figures, bool)| f.flash_bytes + 4 * f.ram_bytes;
+            let size = |(_, f): &(Choice, Figures)| f.flash_bytes + 4 * f.ram_bytes;
             let takes_landing =
                 if options.smallest { size(&lands) < size(&stays) } else { lands.1.cycles < stays.1.cycles };
             Ok(if takes_landing { lands.0 } else { stays.0 })
         }
-        [Ok((choice, ..)), Err(_)] | [Err(_), Ok((choice, ..))] => Ok(choice),
+        [Ok((choice, _)), Err(_)] | [Err(_), Ok((choice, _))] => Ok(choice),
         [Err(_), Err(error)] => Err(error),
     }
 }
@@ -135,9 +135,15 @@ impl Search<'_> {
         let starts =
             [([1, 4], MOST_SLOWDOWN), ([1, 0], f64::INFINITY), ([0, 1], f64::INFINITY), ([1, 4], f64::INFINITY)];
         let starts = starts.map(|(weights, slowdown)| self.smallest(&units, weights, slowdown));
-        let fits = |picks: &&Vec<usize>| self.hold_budget(self.figures(&units, picks)).is_ok();
-        let mut picks = starts.iter().find(fits).unwrap_or(&starts[0]).clone();
-        self.hold_budget(self.figures(&units, &picks))?;
+        let figures = starts.each_ref().map(|picks| self.figures(&units, picks));
+        let Some(fitting) = figures.iter().position(|&figures| self.hold_budget(figures).is_ok()) else {
+            // What cannot be had at any price, or else what both budgets together leave no room for.
+            let least = |bytes: fn(&Figures) -> usize| figures.iter().map(bytes).min().unwrap_or(0);
+            let (flash_bytes, ram_bytes) = (least(|f| f.flash_bytes), least(|f| f.ram_bytes));
+            let least = Figures { flash_bytes, ram_bytes, cycles: 0 };
+            return Err(self.hold_budget(least).and(self.hold_budget(figures[0])).expect_err("no start fits"));
+        };
+        let mut picks = starts[fitting].clone();
         while !self.options.smallest
             && let Some(better) = self.best_step(&units, &picks)
         {
