@@ -1,14 +1,19 @@
 //! Runs the stages of the road over the same images and holds each against the one before.
 //!
 //! A [`Stage`] answers images: a float or an int8 ONNX file in tract, a plan in the engine. [`answers`] asks one about a
-//! whole data set; [`compare()`] makes a [`Row`] of the report.
+//! whole data set; [`compare()`] makes a [`Row`] of the report. [`layers()`] finds the layer where the engine first leaves the int8 network.
 
+pub mod cause;
 pub mod compare;
 pub mod images;
+pub mod isolate;
+pub mod layers;
 pub mod stage;
+pub mod trace;
 pub mod tract;
 
 pub use compare::{Answers, Difference, Row, class, compare};
+pub use layers::{Divergence, Layer, LayersError, layers};
 pub use stage::{Stage, StageError, is_plan, open};
 
 use data::Dataset;
