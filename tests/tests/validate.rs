@@ -31,7 +31,7 @@ fn every_layer_of_the_zoo_is_within_a_step_on_every_core() {
         for target in [Target::Portable, Target::CortexM0, Target::CortexM3, Target::CortexM4] {
             for layer in held(&int8(name), &int8(name), Some(&float), target) {
                 assert_eq!(layer.divergence, None, "{name} for {target}: {}", layer.layer);
-                assert!(layer.max_step <= Some(1), "{name} for {target}: {layer:?}");
+                assert!(layer.max_step <= 1, "{name} for {target}: {layer:?}");
                 assert!(layer.sqnr_db.is_some_and(|db| db > LAYER_SQNR_DB), "{name} for {target}: {layer:?}");
             }
         }

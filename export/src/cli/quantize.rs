@@ -10,7 +10,7 @@ use export::{
     onnx,
     quantize::{self, QuantGraph, QuantOp, QuantTensor, Range, Ranges, qdq},
     report,
-    validate::{self, Answers, stage::BATCH},
+    validate::{self, stage::BATCH},
 };
 use std::path::{Path, PathBuf};
 
@@ -165,22 +165,19 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
 /// Says how the int8 file in tract does against the float one, on inputs that calibration has not seen.
 fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Result<()> {
     let progress = progress::bar("verifying", 2 * held_out.len());
-    let ask = |bytes: &[u8]| -> Result<Answers> {
-        let stage = validate::open(bytes)?;
-        let mut answers = Answers { stage: stage.name().into(), logits: Vec::new(), step: stage.output_scale() };
-        for batch in held_out.chunks(BATCH) {
-            answers.logits.extend(stage.answer(&inputs.read(batch.iter().copied())?)?);
-            progress.inc(batch.len() as u64);
-        }
-        Ok(answers)
-    };
+    let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, inputs, held_out, &|n| progress.inc(n as u64));
     let (before, after) = (ask(float)?, ask(int8)?);
     progress.finish_and_clear();
-    let row = validate::compare(&after, Some(&before), &vec![0; held_out.len()]);
+    let row = validate::compare(&after, Some(&before), None);
     let difference = row.against.context("there is a stage before")?;
     println!(
-        "verified in tract on {} other inputs: {:.2} % of the classes as in float, SQNR of the logits {:.1} dB",
-        row.images, difference.agreement, difference.sqnr_db,
+        "verified in tract on {} other inputs: {}SQNR of the answers {:.1} dB",
+        row.images,
+        difference
+            .agreement
+            .map(|agreement| format!("{agreement:.2} % of the classes as in float, "))
+            .unwrap_or_default(),
+        difference.sqnr_db,
     );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Layer by layer: where the engine first leaves the int8 network, and what int8 costs against float.
 
 use super::cause::{self, Cause, Difference};
+use super::compare::sqnr_db;
 use super::images::to_steps;
 use super::isolate::{IsolateError, Isolated, crop};
 use super::trace::{self, Map};
@@ -21,11 +22,9 @@ pub struct Layer {
     /// Channels, height, width of what it makes.
     pub output: [usize; 3],
     /// Largest difference from the int8 network, in steps, with the same inputs: what this layer does otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_step: Option<u32>,
+    pub max_step: u32,
     /// Values that differ from the int8 network's, in percent, with the same inputs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unequal: Option<f64>,
+    pub unequal: f64,
     /// Energy of the float network's values over that of the difference, in dB: what int8 costs up to here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqnr_db: Option<f64>,
@@ -120,9 +119,9 @@ pub fn layers(
             layer: row.layer,
             kind: row.kind,
             output: row.output,
-            max_step: Some(tally.max_step),
-            unequal: Some(100.0 * tally.unequal as f64 / tally.values.max(1) as f64),
-            sqnr_db: (tally.signal > 0.0).then(|| 10.0 * (tally.signal / tally.noise).log10()),
+            max_step: tally.max_step,
+            unequal: 100.0 * tally.unequal as f64 / tally.values.max(1) as f64,
+            sqnr_db: tally.is_held_to_float.then(|| sqnr_db(tally.signal, tally.noise)),
             divergence: tally.divergence,
         })
         .collect())
@@ -134,6 +133,7 @@ struct Tally {
     values: usize,
     unequal: usize,
     max_step: u32,
+    is_held_to_float: bool,
     signal: f64,
     noise: f64,
     divergence: Option<Divergence>,
@@ -179,6 +179,7 @@ impl Float {
     fn hold(&self, image: &[f32], made: &[Map], isolated: &Isolated, tallies: &mut [Tally]) -> Result<(), LayersError> {
         for (&id, values) in self.ids.iter().zip(self.runner.run(image)?) {
             let (tensor, map, tally) = (&isolated.tensors()[id], &made[id], &mut tallies[id - 1]);
+            tally.is_held_to_float = true;
             for (real, &step) in crop(&values, tensor.shape, map.shape).iter().zip(&map.steps) {
                 tally.signal += f64::from(*real).powi(2);
                 tally.noise += f64::from(real - tensor.affine.dequantize(step)).powi(2);
