@@ -59,7 +59,7 @@ fn the_zoo_passes_and_everything_is_in_the_json() {
 #[test]
 fn a_flipped_bit_in_a_plan_is_named_by_its_layer() {
     let folder = tempfile::tempdir().unwrap();
-    let graph = onnx::from_file(&zoo().join("int8.onnx")).unwrap();
+    let graph = onnx::from_file(zoo().join("int8.onnx")).unwrap();
     let mut quantized = qdq::from_graph(&graph).unwrap();
     let node = quantized.nodes.iter_mut().find(|node| node.name == "conv6").unwrap();
     let QuantOp::Conv2d { weights, .. } = &mut node.op else { panic!("conv6 is a convolution") };
