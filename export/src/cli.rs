@@ -4,7 +4,6 @@ mod bench;
 mod demo;
 mod emulated;
 mod files;
-mod images;
 mod inspect;
 mod network;
 mod onnx;

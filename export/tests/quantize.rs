@@ -3,6 +3,7 @@
 
 use data::Dataset;
 use export::graph::{DType, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use export::inputs::Inputs;
 use export::quantize::{QuantGraph, Range, calibrate, qdq, quantize};
 use export::validate::{Row, answers, compare, images::nchw, open};
 use export::{onnx, plan};
@@ -123,11 +124,12 @@ fn quantized(float: &Graph) -> QuantGraph {
 
 /// The stages of the road over 300 images.
 fn rows(files: &[Vec<u8>]) -> Vec<Row> {
-    let dataset = images(300);
-    let answer = |bytes: &Vec<u8>| answers(&*open(bytes).unwrap(), &dataset, &|_| ()).unwrap();
+    let inputs = Inputs::dataset(images(300), [2, 13, 12]).unwrap();
+    let all: Vec<usize> = (0..300).collect();
+    let answer = |bytes: &Vec<u8>| answers(&*open(bytes).unwrap(), &inputs, &all, &|_| ()).unwrap();
     let answers: Vec<_> = files.iter().map(answer).collect();
     let before = std::iter::once(None).chain(answers.iter().map(Some));
-    answers.iter().zip(before).map(|(answers, before)| compare(answers, before, &dataset.labels)).collect()
+    answers.iter().zip(before).map(|(answers, before)| compare(answers, before, inputs.labels())).collect()
 }
 
 #[test]

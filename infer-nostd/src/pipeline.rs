@@ -124,6 +124,50 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// As [`push_row`](Self::push_row).
     pub fn push_row_with(&mut self, row: &[i8], probe: &mut impl FnMut(usize)) -> Result<Option<&[i8]>, EngineError> {
+        self.take_row(row, probe, &mut |_, _| {})
+    }
+
+    /// The same, and shows `watch` the engine and the number of each tensor that has just got a row: for comparing on the desk. [`newest_row`](Self::newest_row)
+    /// reads it.
+    ///
+    /// # Errors
+    /// As [`push_row`](Self::push_row).
+    pub fn push_row_watched(
+        &mut self,
+        row: &[i8],
+        watch: &mut impl FnMut(&Self, usize),
+    ) -> Result<Option<&[i8]>, EngineError> {
+        self.take_row(row, &mut |_| {}, watch)
+    }
+
+    /// Copies the row of an operator's tensor that was made last into `values`, W·C of them, channels last, and says how far down the map it is.
+    ///
+    /// To be asked while [`push_row_watched`](Self::push_row_watched) shows the tensor: the next step may overwrite the row.
+    ///
+    /// # Errors
+    /// [`EngineError::InputLength`] where `values` has another length.
+    pub fn newest_row(&self, tensor: usize, values: &mut [i8]) -> Result<usize, EngineError> {
+        let map = self.map(tensor);
+        expect_len(map.row_len(), values.len())?;
+        let number = (self.progress[tensor].rows as usize).saturating_sub(1);
+        let at = map.pads[0] as usize + number;
+        let (ring, landing) = (&self.arena[map.words()], &self.arena[map.landing_range()]);
+        let rows = Rows::new(&map, ring, landing, Span { first: at, last: at });
+        let channels = map.channels as usize;
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = rows.channel(0, i % channels).get(map.pads[1] as usize + i / channels);
+        }
+        Ok(number)
+    }
+
+    /// Takes a row in and lets the operators work on it.
+    #[inline(always)]
+    fn take_row(
+        &mut self,
+        row: &[i8],
+        probe: &mut impl FnMut(usize),
+        watch: &mut impl FnMut(&Self, usize),
+    ) -> Result<Option<&[i8]>, EngineError> {
         let input = self.plan.tensor(0);
         expect_len(input.row_len(), row.len())?;
         if !schedule::input_open(&self.plan, &self.progress) {
@@ -131,7 +175,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         }
         self.store_row(row);
         self.progress[0].rows += 1;
-        self.settle(input.last_reader, probe);
+        self.settle(input.last_reader, probe, watch);
         // The output may be complete before the last row, where strides leave rows at the end unread.
         Ok(if schedule::input_open(&self.plan, &self.progress) { None } else { Some(self.output()) })
     }
@@ -176,10 +220,14 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
 
     /// Lets every operator work that can, until none can.
     #[inline(always)]
-    fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
+    fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize), watch: &mut impl FnMut(&Self, usize)) {
         while let Some(id) = schedule::next_ready(&self.plan, &self.progress, from) {
             probe(id);
+            let rows = self.progress[id + 1].rows;
             from = self.step(id);
+            if self.progress[id + 1].rows > rows {
+                watch(self, id + 1);
+            }
         }
     }
 

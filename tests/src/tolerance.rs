@@ -17,3 +17,6 @@ pub const TRACT_ENGINE_AGREEMENT: f64 = 99.95;
 
 /// Least accuracy of `mnist-cnn`'s plan on the generated digits, in percent: it was trained on MNIST alone.
 pub const DIGITS_ACCURACY: f64 = 97.0;
+
+/// Least SQNR of any layer of the zoo against float, in dB: int8 keeps a hundredth of a tensor's range, and errors of layers add up.
+pub const LAYER_SQNR_DB: f64 = 20.0;

@@ -1,6 +1,7 @@
 //! What ships is what the commands make, and as accurate as the documents say.
 
 use export::board::{self, BOARDS};
+use export::inputs::Inputs;
 use export::plan::{self, Options, Target};
 use export::validate::images::nchw;
 use export::{onnx, validate};
@@ -52,9 +53,11 @@ fn onnx_files_are_written_as_they_are_read() {
 #[test]
 fn a_network_trained_on_mnist_reads_the_generated_digits() {
     let digits = data::digits::generate(123, 1000);
+    let digits = Inputs::dataset(digits, [1, 28, 28]).unwrap();
     let engine = validate::open(&read("mnist-cnn", "net.plan")).unwrap();
-    let answers = validate::answers(&*engine, &digits, &|_| ()).unwrap();
-    let accuracy = validate::compare(&answers, None, &digits.labels).accuracy;
+    let all: Vec<usize> = (0..digits.len()).collect();
+    let answers = validate::answers(&*engine, &digits, &all, &|_| ()).unwrap();
+    let accuracy = validate::compare(&answers, None, digits.labels()).accuracy.unwrap();
     assert!(accuracy >= DIGITS_ACCURACY, "{accuracy} % of 1,000");
 }
 
@@ -62,18 +65,20 @@ fn a_network_trained_on_mnist_reads_the_generated_digits() {
 #[test]
 fn the_ten_thousand_through_every_stage() {
     let Some(mnist) = mnist_test_images() else { return };
+    let mnist = Inputs::dataset(mnist, [1, 28, 28]).unwrap();
     assert_eq!(mnist.len(), 10_000);
+    let all: Vec<usize> = (0..mnist.len()).collect();
     for name in models::zoo::NAMES {
         let stages = ["float.onnx", "int8.onnx", "net.plan"].map(|file| validate::open(&read(name, file)).unwrap());
-        let [float, int8, engine] = stages.map(|stage| validate::answers(&*stage, &mnist, &|_| ()).unwrap());
-        let accuracy = |answers| validate::compare(answers, None, &mnist.labels).accuracy;
+        let [float, int8, engine] = stages.map(|stage| validate::answers(&*stage, &mnist, &all, &|_| ()).unwrap());
+        let accuracy = |answers| validate::compare(answers, None, mnist.labels()).accuracy.unwrap();
         assert_eq!(accuracy(&float), card(name, "test_accuracy"), "{name}: the card is another checkpoint's");
         for answers in [&int8, &engine] {
             let loss = accuracy(&float) - accuracy(answers);
             assert!(loss <= INT8_LOSS, "{name}: {} loses {loss} points", answers.stage);
         }
-        let against = validate::compare(&engine, Some(&int8), &mnist.labels).against.unwrap();
-        assert!(against.agreement >= TRACT_ENGINE_AGREEMENT, "{name}: {against:?}");
+        let against = validate::compare(&engine, Some(&int8), mnist.labels()).against.unwrap();
+        assert!(against.agreement.unwrap() >= TRACT_ENGINE_AGREEMENT, "{name}: {against:?}");
     }
     assert!(card("mnist-cnn", "test_accuracy") >= MNIST_CNN_ACCURACY);
     assert_eq!((card("mnist-cnn", "parameters"), card("mnist-cnn", "epochs")), (19_194.0, 19.0));

@@ -1,248 +1,185 @@
-//! `export validate`: every stage answers the same images, and each is held against the one before.
+//! `export validate`: every stage answers the same images, and each is held against the one before; layer by layer where there is a plan.
 
-use super::network::{self, Network};
-use super::{emulated, files, images::check_shape, progress};
+mod checks;
+mod open;
+mod tables;
+
+use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
-use data::{Dataset, Split};
-use export::{
-    board::On,
-    report,
-    validate::{self, Answers, Difference, Row, Stage},
-};
-use std::path::{Path, PathBuf};
+use checks::Limits;
+use data::Split;
+use export::board::On;
+use export::inputs::{Inputs, spread};
+use export::validate::{self, Answers, Layer, Row, compare::first_unequal};
+use open::{Kind, Opened};
+use std::path::PathBuf;
 
-/// The files of a network in the zoo, in the order of the road.
-const STAGES: [&str; 3] = ["float.onnx", "int8.onnx", "net.plan"];
+/// Images whose layers are looked at, spread over all; the one that the plan answers worst comes on top.
+const LAYER_IMAGES: usize = 8;
 
-/// A stage, and the file or the folder it is of.
-type Opened = (PathBuf, Box<dyn Stage>);
-
-/// Run every stage over the same test images and compare them
+/// Run every stage over the same test images, compare them, and find the first wrong layer
+///
+/// Each stage is held against the one before. Where a plan follows an int8 ONNX file, every layer of the plan is held against the file
+/// too: each is given the engine's own inputs, so that one step of difference is rounding and more is a fault of that layer,
+/// which is named. The float file, if there is one, says what int8 costs up to each layer (--layers).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  export validate models/mnist-cnn --data mnist
+  export validate models/mnist-cnn --data mnist --layers --confusion
   export validate models/mnist-cnn --data digits --limit 200 --on qemu:stm32vldiscovery
-  export validate float.onnx int8.onnx net.plan --data digits --limit 500 --min-agreement 99.5")]
+  export validate float.onnx int8.onnx net.plan --data test.npz --min-agreement 99.5 --max-step 1 --json report.json
+
+Exit status: 0 done, 1 a threshold is missed, a layer is wrong or a board differs from this machine, 2 bad input.")]
 pub struct Validate {
     /// ONNX files and plans in the order of comparison, or a folder with float.onnx, int8.onnx and net.plan
     #[arg(default_value = "models/mnist-cnn")]
     files: Vec<PathBuf>,
-    /// Images to judge with, from the test part: mnist, digits, or a folder of IDX files
+    /// Inputs to judge with, from the test part: mnist, digits, a folder of IDX files or of pictures, a .npy or .npz file;
+    /// without labels there is no accuracy
     #[arg(long, value_name = "SOURCE")]
     data: data::Source,
     /// Run on an emulated board as well, after this machine: a plan as it is, a folder's int8.onnx by the fastest plan for the
     /// board's core that fits; may be given again for another
     #[arg(long, value_name = "qemu:BOARD")]
     on: Vec<On>,
-    /// Only the first N images
+    /// Only the first N inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Write the table as JSON
+    /// Print every layer: its largest difference from the int8 file, and its SQNR against float
+    #[arg(long)]
+    layers: bool,
+    /// Print which classes the last stage takes for which
+    #[arg(long)]
+    confusion: bool,
+    /// Write everything as JSON, layers and confusion matrices too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Fail (status 1) where a stage's accuracy is below this, in percent
-    #[arg(long, value_name = "PERCENT")]
-    min_accuracy: Option<f64>,
-    /// Fail (status 1) where a stage agrees with the one before on fewer images than this, in percent
-    #[arg(long, value_name = "PERCENT")]
-    min_agreement: Option<f64>,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 impl Validate {
-    /// Prints the table; false where a threshold is missed.
+    /// Prints the tables; false where a check has failed.
     pub fn run(&self) -> Result<bool> {
-        let stages = self.stages()?;
-        let dataset = self.dataset()?;
-        for (path, stage) in &stages {
-            check_shape(path, stage.input_shape(), &dataset.name, [dataset.channels, dataset.height, dataset.width])?;
+        let stages = open::stages(&self.files, &self.on)?;
+        let inputs = self.inputs(&stages)?;
+        let numbers: Vec<usize> = (0..inputs.len().min(self.limit.unwrap_or(usize::MAX))).collect();
+        ensure!(
+            !numbers.is_empty(),
+            "--data {}: expected at least one input, found none; give a larger --limit",
+            self.data
+        );
+        let (rows, mut failures) = self.rows(&stages, &inputs, &numbers)?;
+        failures.extend(self.limits.misses(&rows)?);
+        print!("{}{}", tables::stages(&rows), tables::boards(&rows));
+        rows.iter().for_each(|row| print!("{}", tables::layers(row, self.layers)));
+        if let Some(row) = rows.last().filter(|_| self.confusion) {
+            print!("{}", tables::confusion(row)?);
         }
-        let rows = rows(&stages, &dataset)?;
-        print!("{}{}", table(&rows), boards_table(&rows));
         if let Some(path) = &self.json {
             files::write(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         }
-        Ok(self.misses(&rows).iter().inspect(|miss| eprintln!("{miss}")).count() == 0)
+        failures.iter().for_each(|failure| eprintln!("{failure}"));
+        Ok(failures.is_empty())
     }
 
-    fn stages(&self) -> Result<Vec<Opened>> {
-        let mut stages = Vec::new();
-        let mut is_run = self.on.is_empty();
-        for argument in &self.files {
-            let mut plan = None;
-            for path in expand(argument)? {
-                let bytes = files::read(&path)?;
-                stages.push((path.clone(), validate::open(&bytes).with_context(|| path.display().to_string())?));
-                plan = validate::is_plan(&bytes).then_some(Network::Plan(bytes));
-            }
-            if !self.on.is_empty()
-                && let Some(network) = self.network(argument, plan)?
-            {
-                self.on_boards(argument, &network, &mut stages)?;
-                is_run = true;
-            }
-        }
-        ensure!(
-            is_run,
-            "--on runs plans, and there is none among the files; make one with `export plan`, or give a folder with int8.onnx"
-        );
-        Ok(stages)
-    }
-
-    /// What of an argument runs on boards: its plan, or what an int8 ONNX file in a folder says, to be planned for each core.
-    fn network(&self, argument: &Path, plan: Option<Network>) -> Result<Option<Network>> {
-        let int8 = network::file_of(argument);
-        if argument.is_dir() && int8.exists() { Network::open(&int8).map(Some) } else { Ok(plan) }
-    }
-
-    fn on_boards(&self, argument: &Path, network: &Network, stages: &mut Vec<Opened>) -> Result<()> {
-        let name = || argument.display().to_string();
-        for on in &self.on {
-            let plan = network.plan_for(on.0).with_context(name)?;
-            // The engine on this machine stands between tract and the boards.
-            if stages.last().is_some_and(|(path, _)| path.extension().is_some_and(|e| e == "onnx")) {
-                stages.push((argument.into(), validate::open(&plan).with_context(name)?));
-            }
-            stages.push((argument.into(), Box::new(emulated::stage(*on, &plan).with_context(name)?)));
-        }
-        Ok(())
-    }
-
-    fn dataset(&self) -> Result<Dataset> {
-        let dataset = data::open(&self.data, Split::Test)?.take(self.limit.unwrap_or(usize::MAX));
-        ensure!(
-            !dataset.is_empty(),
-            "--data {}: expected at least one image, found none; give a larger --limit",
-            self.data
-        );
-        Ok(dataset)
-    }
-
-    fn misses(&self, rows: &[Row]) -> Vec<String> {
-        let miss = |what: &str, row: &Row, found: f64, least: Option<f64>| {
-            let least = least.filter(|&least| found < least)?;
-            Some(format!("{}: {what} {:.2} % is below the {least} % asked for", row.stage, found))
-        };
-        let accuracy = rows.iter().filter_map(|row| miss("accuracy", row, row.accuracy, self.min_accuracy));
-        let agreement =
-            rows.iter().filter_map(|row| miss("agreement", row, row.against.as_ref()?.agreement, self.min_agreement));
-        // The same integers on the desk and on the board: anything else is a defect, whatever was asked for.
-        let bits = rows.iter().filter_map(|row| {
-            let steps = row.board.and(row.against.as_ref()?.max_step).filter(|&steps| steps > 0)?;
-            Some(format!("{}: differs from this machine by up to {steps} steps, expected the same bits", row.stage))
-        });
-        accuracy.chain(agreement).chain(bits).collect()
-    }
-}
-
-/// A folder stands for those of its files that there are.
-fn expand(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.into()]);
-    }
-    let found: Vec<_> = STAGES.iter().map(|name| path.join(name)).filter(|file| file.exists()).collect();
-    ensure!(!found.is_empty(), "{}: expected {} in this folder, found none of them", path.display(), STAGES.join(", "));
-    Ok(found)
-}
-
-fn rows(stages: &[Opened], dataset: &Dataset) -> Result<Vec<Row>> {
-    let progress = progress::bar("validating", stages.len() * dataset.len());
-    let (mut rows, mut before) = (Vec::new(), None::<Answers>);
-    for (path, stage) in stages {
-        let answers = validate::answers(&**stage, dataset, &|n| progress.inc(n as u64));
-        let answers = answers.with_context(|| path.display().to_string())?;
-        ensure!(
-            answers.logits.iter().all(|logit| logit.is_finite()),
-            "{}: some answers are not numbers; check the weights of the network",
-            path.display()
-        );
-        let count = |answers: &Answers| answers.logits.len() / dataset.len();
-        if let Some(other) = before.as_ref().map(count).filter(|&other| other != count(&answers)) {
-            bail!(
-                "{}: gives {} values an image, the file before it {other}; compare files of one network",
-                path.display(),
-                count(&answers)
+    /// The inputs that all stages take.
+    fn inputs(&self, stages: &[Opened]) -> Result<Inputs> {
+        let [first, others @ ..] = stages else { bail!("expected at least one file to validate, found none") };
+        let takes = first.stage.input_shape();
+        for other in others {
+            let found = other.stage.input_shape();
+            ensure!(
+                found.iter().product::<usize>() == takes.iter().product::<usize>(),
+                "{}: takes inputs of {found:?} (channels, height, width), {} of {takes:?}; compare files of one network",
+                other.name(),
+                first.name()
             );
         }
-        let row = validate::compare(&answers, before.as_ref(), &dataset.labels);
-        rows.push(Row { board: stage.figures(), ..row });
-        before = Some(answers);
-    }
-    progress.finish_and_clear();
-    Ok(rows)
-}
-
-fn table(rows: &[Row]) -> String {
-    let headers = ["stage", "images", "accuracy", "agreement", "max step", "RMSE", "cosine", "SQNR"];
-    report::table(&headers, &rows.iter().map(line).collect::<Vec<_>>())
-}
-
-/// What the emulated boards took, if there were any.
-fn boards_table(rows: &[Row]) -> String {
-    let line = |row: &Row| {
-        let board = row.board?;
-        let bytes = |count: usize| report::grouped(count as u64);
-        let ram = [board.ram_bytes, board.static_bytes, board.stack_bytes].map(bytes);
-        let numbers = [&[report::grouped(board.instructions), bytes(board.flash_bytes)][..], &ram].concat();
-        Some([vec![row.stage.clone()], numbers].concat())
-    };
-    let lines: Vec<_> = rows.iter().filter_map(line).collect();
-    if lines.is_empty() {
-        return String::new();
-    }
-    let headers = ["board", "instructions", "flash bytes", "RAM bytes", "static", "stack"];
-    format!("\n{}", report::table(&headers, &lines))
-}
-
-fn line(row: &Row) -> Vec<String> {
-    let mut line = vec![row.stage.clone(), row.images.to_string(), format!("{:.2} %", row.accuracy)];
-    line.extend(row.against.iter().flat_map(columns));
-    line
-}
-
-/// Agreement, largest step, RMSE, cosine, SQNR.
-fn columns(difference: &Difference) -> [String; 5] {
-    let Difference { agreement, max_step, rmse, cosine, sqnr_db } = difference;
-    [
-        format!("{agreement:.2} %"),
-        max_step.map_or("–".into(), |steps| steps.to_string()),
-        format!("{rmse:.5}"),
-        format!("{cosine:.6}"),
-        if *sqnr_db == f64::INFINITY { "equal".into() } else { format!("{sqnr_db:.1} dB") },
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(agreement: f64) -> Row {
-        let against = Difference { agreement, max_step: Some(1), rmse: 0.25, cosine: 0.999, sqnr_db: 30.0 };
-        Row { stage: "int8".into(), images: 10, accuracy: 90.0, against: Some(against), board: None }
+        let inputs = Inputs::open(&self.data, Split::Test, takes);
+        inputs.with_context(|| format!("{}, to validate {}", self.data, first.name()))
     }
 
-    fn validate(min_accuracy: Option<f64>, min_agreement: Option<f64>) -> Validate {
-        Validate {
-            files: vec![],
-            data: data::Source::Digits,
-            on: vec![],
-            limit: None,
-            json: None,
-            min_accuracy,
-            min_agreement,
+    /// The report, and what no threshold has to ask for: bits that differ on a board.
+    fn rows(&self, stages: &[Opened], inputs: &Inputs, numbers: &[usize]) -> Result<(Vec<Row>, Vec<String>)> {
+        let progress = progress::bar("validating", stages.len() * numbers.len());
+        let labels = inputs.labels().map(|labels| &labels[..numbers.len()]);
+        let (mut rows, mut failures, mut before) = (Vec::new(), Vec::new(), None::<Answers>);
+        for (index, opened) in stages.iter().enumerate() {
+            let answers = validate::answers(&*opened.stage, inputs, numbers, &|n| progress.inc(n as u64));
+            let answers = answers.with_context(|| opened.name())?;
+            check_answers(opened, &answers, before.as_ref(), labels)?;
+            let row = validate::compare(&answers, before.as_ref(), labels);
+            let worst = row.against.as_ref().and_then(|difference| difference.worst_image);
+            let layers = self.compare_layers(&stages[..=index], inputs, numbers.len(), worst)?;
+            let board = opened.stage.figures();
+            if let Some(before) = before.as_ref().filter(|_| board.is_some()) {
+                failures.extend(first_unequal(&answers, before).map(|image| unequal_bits(&row, image)));
+            }
+            rows.push(Row { board, layers, ..row });
+            before = Some(answers);
+        }
+        progress.finish_and_clear();
+        Ok((rows, failures))
+    }
+
+    /// The layers of the last of `stages` if it is a plan and an int8 file came before.
+    fn compare_layers(
+        &self,
+        stages: &[Opened],
+        inputs: &Inputs,
+        count: usize,
+        worst: Option<usize>,
+    ) -> Result<Vec<Layer>> {
+        let [before @ .., Opened { kind: Kind::Plan(plan), path, .. }] = stages else { return Ok(Vec::new()) };
+        let int8 = before.iter().rev().find_map(|opened| opened.int8());
+        let Some(int8) = int8 else {
+            ensure!(!self.layers, "--layers: expected the int8 ONNX file before {}, found none", path.display());
+            return Ok(Vec::new());
+        };
+        let float = before.iter().rev().find_map(|opened| opened.float());
+        let mut numbers = spread(count, LAYER_IMAGES);
+        numbers.extend(worst.filter(|worst| !numbers.contains(worst)));
+        let images = numbers.iter().map(|&number| Ok((number, inputs.read([number])?)));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        let found = plan.with(|plan| validate::layers(&plan, int8, float, &images, self.limits.layer_tolerance));
+        match found {
+            Ok(layers) => Ok(layers),
+            Err(error) if self.layers => Err(error).with_context(|| path.display().to_string()),
+            Err(error) => {
+                eprintln!("{}: its layers are not compared: {error}", path.display());
+                Ok(Vec::new())
+            }
         }
     }
+}
 
-    #[test]
-    fn thresholds_are_in_percent_and_name_the_stage() {
-        assert_eq!(validate(Some(90.0), Some(99.0)).misses(&[row(99.0)]), [""; 0]);
-        let expected = ["int8: agreement 98.90 % is below the 99 % asked for"];
-        assert_eq!(validate(None, Some(99.0)).misses(&[row(98.9)]), expected);
-        let expected = ["int8: accuracy 90.00 % is below the 90.1 % asked for"];
-        assert_eq!(validate(Some(90.1), None).misses(&[row(100.0)]), expected);
+/// Whether answers are numbers, and as many as the stage before gives and the labels want.
+fn check_answers(opened: &Opened, answers: &Answers, before: Option<&Answers>, labels: Option<&[u8]>) -> Result<()> {
+    ensure!(
+        answers.values.iter().all(|value| value.is_finite()),
+        "{}: some answers are not numbers; check the weights of the network",
+        opened.name()
+    );
+    if let Some(other) = before.map(Answers::len).filter(|&other| other != answers.len()) {
+        bail!(
+            "{}: gives {} values an image, the file before it {other}; compare files of one network",
+            opened.name(),
+            answers.len()
+        );
     }
+    let classes = labels.and_then(|labels| labels.iter().max()).map_or(0, |&most| usize::from(most) + 1);
+    ensure!(
+        !answers.are_classes || classes <= answers.len(),
+        "{}: gives {} values an image, and the labels of the data name {classes} classes; give the data of this network",
+        opened.name(),
+        answers.len()
+    );
+    Ok(())
+}
 
-    #[test]
-    fn a_line_of_the_table() {
-        assert_eq!(line(&row(99.0)), ["int8", "10", "90.00 %", "99.00 %", "1", "0.25000", "0.999000", "30.0 dB"]);
-    }
+/// The same integers on this machine and on the board: anything else is a defect, whatever was asked for.
+fn unequal_bits(row: &Row, image: usize) -> String {
+    let steps = row.against.as_ref().and_then(|difference| difference.max_step);
+    let steps = steps.map_or(String::new(), |steps| format!(", by up to {steps} steps over all images"));
+    format!("{}: expected the bits of the stage before, found others from image {image} on{steps}", row.stage)
 }

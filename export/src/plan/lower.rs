@@ -114,6 +114,7 @@ impl Lowering<'_> {
                 let table = pack::requantize_table(name, x, y)?;
                 self.finish(Kind::Requantize, POINT, 1, *clamp, None, table)
             }
+            QuantOp::Activation { .. } | QuantOp::Concat => Err(PlanError::NoKernel { node: name.clone() }),
             QuantOp::Reshape => unreachable!("a reshape lives where its input does"),
         }
     }

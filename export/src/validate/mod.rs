@@ -1,58 +1,67 @@
 //! Runs the stages of the road over the same images and holds each against the one before.
 //!
 //! A [`Stage`] answers images: a float or an int8 ONNX file in tract, a plan in the engine. [`answers`] asks one about a
-//! whole data set; [`compare()`] makes a [`Row`] of the report.
+//! whole data set; [`compare()`] makes a [`Row`] of the report. [`layers()`] finds the layer where the engine first leaves the int8 network.
 
+pub mod cause;
 pub mod compare;
 pub mod images;
+pub mod isolate;
+pub mod layers;
 pub mod stage;
+pub mod trace;
 pub mod tract;
 
 pub use compare::{Answers, Difference, Row, class, compare};
+pub use layers::{Divergence, Layer, LayersError, layers};
 pub use stage::{Stage, StageError, is_plan, open};
 
-use data::Dataset;
-use std::{ops::Range, thread};
+use crate::inputs::Inputs;
+use std::thread;
 
-/// Asks a stage about every image, on all cores, in constant memory but for the answers.
+/// Asks a stage about the inputs of these numbers, at least one, on all cores, in constant memory but for the answers.
 ///
-/// `done` hears how many more images have been answered, from whichever thread answered them.
+/// `done` hears how many more have been answered, from whichever thread answered them.
 ///
 /// # Errors
-/// The first failure of the stage.
-pub fn answers(stage: &dyn Stage, dataset: &Dataset, done: &(dyn Fn(usize) + Sync)) -> Result<Answers, StageError> {
+/// The first failure of the stage, or of reading the inputs.
+pub fn answers(
+    stage: &dyn Stage,
+    inputs: &Inputs,
+    numbers: &[usize],
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Answers, StageError> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = dataset.len().div_ceil(threads).max(1);
+    let share = numbers.len().div_ceil(threads).max(1);
     let parts: Result<Vec<_>, _> = thread::scope(|scope| {
-        let ask = |start: usize| {
-            let part = start..(start + share).min(dataset.len());
-            scope.spawn(move || part_answers(stage, dataset, part, done))
-        };
-        let workers: Vec<_> = (0..dataset.len()).step_by(share).map(ask).collect();
+        let ask = |part| scope.spawn(move || part_answers(stage, inputs, part, done));
+        let workers: Vec<_> = numbers.chunks(share).map(ask).collect();
         workers.into_iter().map(|worker| worker.join().expect("a stage does not panic")).collect()
     });
-    Ok(Answers { stage: stage.name().into(), logits: parts?.concat(), step: stage.output_scale() })
+    let (images, values) = (numbers.len(), parts?.concat());
+    // What comes out as large as it went in, or larger, is no choice among classes.
+    let are_classes = values.len() < images * stage.image_len();
+    Ok(Answers { stage: stage.name().into(), images, values, step: stage.output_scale(), are_classes })
 }
 
 fn part_answers(
     stage: &dyn Stage,
-    dataset: &Dataset,
-    part: Range<usize>,
+    inputs: &Inputs,
+    part: &[usize],
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<f32>, StageError> {
-    let mut logits = Vec::new();
-    for start in part.clone().step_by(stage::BATCH) {
-        let batch = start..(start + stage::BATCH).min(part.end);
-        let count = batch.len();
-        logits.extend(stage.answer(&images::nchw(dataset, batch))?);
-        done(count);
+    let mut values = Vec::new();
+    for batch in part.chunks(stage::BATCH) {
+        values.extend(stage.answer(&inputs.read(batch.iter().copied())?)?);
+        done(batch.len());
     }
-    Ok(logits)
+    Ok(values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data::Dataset;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Answers each image with its first pixel.
@@ -77,15 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn answers_come_in_the_order_of_the_images() {
+    fn answers_come_in_the_order_of_the_numbers() {
         let pixels = (0..=255u8).flat_map(|i| [i; 4]).collect();
-        let labels = vec![0; 256];
         let (height, width, channels, classes) = (2, 2, 1, 10);
+        let labels = vec![0; 256];
         let dataset = Dataset { name: "grey".into(), height, width, channels, classes, pixels, labels, sha256: vec![] };
-        let count = AtomicUsize::new(0);
-        let found = answers(&FirstPixel, &dataset, &|n| _ = count.fetch_add(n, Ordering::Relaxed)).unwrap();
-        let expected: Vec<f32> = (0..=255u8).map(|i| f32::from(i) / 255.0).collect();
-        assert_eq!(found, Answers { stage: "first pixel".into(), logits: expected, step: Some(1.0 / 255.0) });
+        let inputs = Inputs::dataset(dataset, [1, 2, 2]).unwrap();
+        let (count, backwards) = (AtomicUsize::new(0), (0..256).rev().collect::<Vec<_>>());
+        let found = answers(&FirstPixel, &inputs, &backwards, &|n| _ = count.fetch_add(n, Ordering::Relaxed)).unwrap();
+        let values: Vec<f32> = (0..=255u8).rev().map(|i| f32::from(i) / 255.0).collect();
+        let (stage, step) = ("first pixel".into(), Some(1.0 / 255.0));
+        assert_eq!(found, Answers { stage, images: 256, values, step, are_classes: true });
         assert_eq!(count.into_inner(), 256);
     }
 }

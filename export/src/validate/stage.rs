@@ -61,6 +61,9 @@ pub enum StageError {
     /// The engine refuses the image.
     #[error("the engine refuses the image: {0}. Validate with images of the size that the network was trained on")]
     Engine(EngineError),
+    /// The inputs cannot be read.
+    #[error(transparent)]
+    Input(#[from] crate::inputs::InputError),
     /// The firmware on an emulated board.
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),

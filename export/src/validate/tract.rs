@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use crate::graph::{Dim, Graph, shape};
+use crate::graph::{Dim, Graph, ValueInfo, shape};
 use crate::onnx;
 
 /// Why tract did not run a model.
@@ -54,7 +54,7 @@ pub enum RunError {
 pub struct Runner {
     plan: Arc<TypedRunnableModel>,
     outputs: Vec<String>,
-    input_shape: Vec<usize>,
+    input_shapes: Vec<Vec<usize>>,
 }
 
 impl Runner {
@@ -77,6 +77,15 @@ impl Runner {
         Self::new(&Graph { outputs, ..graph.clone() }, batch)
     }
 
+    /// Loads a graph of any number of inputs, for one image at a time: see [`Runner::run_values`].
+    ///
+    /// # Errors
+    /// tract refuses the model, or an input's dimensions after the batch are not numbers.
+    pub fn of_values(graph: &Graph) -> Result<Self, RunError> {
+        let shape = |input| batched_shape(input, 1).ok_or_else(|| described(graph));
+        Self::load_shapes(&onnx::to_bytes(graph), graph, graph.inputs.iter().map(shape).collect::<Result<_, _>>()?)
+    }
+
     /// Loads a file's bytes as they are. A batch fixed in the file wins over `batch`.
     ///
     /// # Errors
@@ -85,16 +94,24 @@ impl Runner {
         Self::load(bytes, &onnx::from_bytes(bytes)?, batch)
     }
 
-    fn load(mut bytes: &[u8], graph: &Graph, batch: usize) -> Result<Self, RunError> {
-        let input_shape = input_shape(graph, batch)?;
+    fn load(bytes: &[u8], graph: &Graph, batch: usize) -> Result<Self, RunError> {
+        let [input] = graph.inputs.as_slice() else { return Err(described(graph)) };
+        let shape = batched_shape(input, batch).ok_or_else(|| described(graph))?;
+        Self::load_shapes(bytes, graph, vec![shape])
+    }
+
+    fn load_shapes(mut bytes: &[u8], graph: &Graph, input_shapes: Vec<Vec<usize>>) -> Result<Self, RunError> {
         // Types of values in between are symbolic in the batch and would contradict the fixed one.
         let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
         let plan = (|| {
-            let fact = InferenceFact::dt_shape(f32::datum_type(), input_shape.as_slice());
-            onnx.model_for_read(&mut bytes)?.with_input_fact(0, fact)?.into_optimized()?.into_runnable()
+            let mut model = onnx.model_for_read(&mut bytes)?;
+            for (input, shape) in input_shapes.iter().enumerate() {
+                model.set_input_fact(input, InferenceFact::dt_shape(f32::datum_type(), shape.as_slice()))?;
+            }
+            model.into_optimized()?.into_runnable()
         })();
         let outputs = graph.outputs.iter().map(|o| o.name.clone()).collect();
-        Ok(Self { plan: plan.map_err(RunError::Tract)?, outputs, input_shape })
+        Ok(Self { plan: plan.map_err(RunError::Tract)?, outputs, input_shapes })
     }
 
     /// Names of what [`Runner::run`] returns, in order.
@@ -104,12 +121,12 @@ impl Runner {
 
     /// Channels, height and width of one image; dimensions that the model does not have are 1.
     pub fn input_shape(&self) -> [usize; 3] {
-        std::array::from_fn(|axis| self.input_shape.get(axis + 1).copied().unwrap_or(1))
+        std::array::from_fn(|axis| self.input_shapes[0].get(axis + 1).copied().unwrap_or(1))
     }
 
     /// Values in one image.
     pub fn image_len(&self) -> usize {
-        self.input_shape[1..].iter().product()
+        self.input_shapes[0][1..].iter().product()
     }
 
     /// Runs any number of images, N×C×H×W row-major, and returns each output for all of them, N×… row-major, as reals.
@@ -119,11 +136,11 @@ impl Runner {
     pub fn run(&self, images: &[f32]) -> Result<Vec<Vec<f32>>, RunError> {
         let per_image = self.image_len();
         if per_image == 0 || !images.len().is_multiple_of(per_image) {
-            let shape = format!("{:?}", &self.input_shape[1..]);
+            let shape = format!("{:?}", &self.input_shapes[0][1..]);
             return Err(RunError::Images { per_image, shape, found: images.len() });
         }
         let mut outputs = vec![Vec::new(); self.outputs.len()];
-        for batch in images.chunks(self.input_shape[0] * per_image) {
+        for batch in images.chunks(self.input_shapes[0][0] * per_image) {
             let results = self.run_batch(batch).map_err(RunError::Tract)?;
             for (output, result) in outputs.iter_mut().zip(results) {
                 output.extend(result);
@@ -134,12 +151,25 @@ impl Runner {
 
     /// At most one batch; the missing images are zeros, and their results are cut.
     fn run_batch(&self, images: &[f32]) -> TractResult<Vec<Vec<f32>>> {
-        let (batch, count) = (self.input_shape[0], images.len() / self.image_len());
+        let (batch, count) = (self.input_shapes[0][0], images.len() / self.image_len());
         let mut filled = images.to_vec();
         filled.resize(batch * self.image_len(), 0.0);
-        let input = Tensor::from_shape(&self.input_shape, &filled)?;
-        let results = self.plan.run(tvec!(input.into()))?;
-        results.iter().map(|r| reals(r).map(|v| v[..v.len() / batch * count].to_vec())).collect()
+        let results = self.run_once(&[filled])?;
+        Ok(results.into_iter().map(|v| v[..v.len() / batch * count].to_vec()).collect())
+    }
+
+    /// Runs a model of [`Runner::of_values`] once: each input's values, row-major, to each output's.
+    ///
+    /// # Errors
+    /// An input of another size, or tract fails.
+    pub fn run_values(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, RunError> {
+        self.run_once(inputs).map_err(RunError::Tract)
+    }
+
+    fn run_once(&self, inputs: &[Vec<f32>]) -> TractResult<Vec<Vec<f32>>> {
+        let tensor = |(shape, values): (&Vec<usize>, &Vec<f32>)| Tensor::from_shape(shape, values).map(Into::into);
+        let inputs = self.input_shapes.iter().zip(inputs).map(tensor).collect::<TractResult<_>>()?;
+        self.plan.run(inputs)?.iter().map(|value| reals(value)).collect()
     }
 }
 
@@ -147,24 +177,26 @@ fn reals(value: &Tensor) -> TractResult<Vec<f32>> {
     Ok(value.cast_to::<f32>()?.to_plain_array_view::<f32>()?.iter().copied().collect())
 }
 
-fn input_shape(graph: &Graph, batch: usize) -> Result<Vec<usize>, RunError> {
-    let described =
-        || graph.inputs.iter().map(|i| format!("{} {}", i.name, shape::display(&i.shape))).collect::<Vec<_>>();
-    let refuse = || RunError::Input { found: described().join(", ") };
-    let [input] = graph.inputs.as_slice() else { return Err(refuse()) };
-    let first = match input.shape.first().ok_or_else(refuse)? {
-        Dim::Fixed(0) => return Err(refuse()),
+/// The dimensions of an input with `batch` images where the file leaves their number open.
+fn batched_shape(input: &ValueInfo, batch: usize) -> Option<Vec<usize>> {
+    let first = match input.shape.first()? {
+        Dim::Fixed(0) => return None,
         Dim::Fixed(fixed) => *fixed,
         Dim::Symbol(_) => batch,
     };
-    let sample = shape::sample_dims(input).ok_or_else(refuse)?;
-    Ok([&[first][..], &sample].concat())
+    Some([&[first][..], &shape::sample_dims(input)?].concat())
+}
+
+/// The refusal of a graph for its inputs.
+fn described(graph: &Graph) -> RunError {
+    let inputs = graph.inputs.iter().map(|i| format!("{} {}", i.name, shape::display(&i.shape)));
+    RunError::Input { found: inputs.collect::<Vec<_>>().join(", ") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Node, Op, ValueInfo, Window};
+    use crate::graph::{DType, Node, Op, Window};
 
     /// 1×2×2 → conv of one 2×2 kernel with bias → ReLU.
     fn graph() -> Graph {

@@ -1,0 +1,108 @@
+//! What `export validate` says of layers: nothing where all is well, and the right name where one is wrong.
+
+use data::digits;
+use export::graph::{Graph, Window};
+use export::onnx;
+use export::plan::{Options, Target, plan_for};
+use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, qdq};
+use export::validate::cause::Cause;
+use export::validate::images::nchw;
+use export::validate::{Layer, layers};
+use infer_nostd::Plan;
+use tests::tolerance::LAYER_SQNR_DB;
+use tests::zoo::{int8, read};
+
+fn images(count: usize) -> Vec<(usize, Vec<f32>)> {
+    let digits = digits::generate(31, count);
+    (0..count).map(|image| (image, nchw(&digits, image..image + 1))).collect()
+}
+
+/// The layers of a plan of `changed` against those of `network`.
+fn held(network: &QuantGraph, changed: &QuantGraph, float: Option<&Graph>, target: Target) -> Vec<Layer> {
+    let words = plan_for(changed, &Options { target, ..Options::default() }).unwrap();
+    let plan = Plan::parse(&words).unwrap();
+    layers(&plan, &qdq::to_graph(network), float, &images(3), 1).unwrap()
+}
+
+#[test]
+fn every_layer_of_the_zoo_is_within_a_step_on_every_core() {
+    for name in models::zoo::NAMES {
+        let float = onnx::from_bytes(&read(name, "float.onnx")).unwrap();
+        for target in [Target::Portable, Target::CortexM0, Target::CortexM3, Target::CortexM4] {
+            for layer in held(&int8(name), &int8(name), Some(&float), target) {
+                assert_eq!(layer.divergence, None, "{name} for {target}: {}", layer.layer);
+                assert!(layer.max_step <= 1, "{name} for {target}: {layer:?}");
+                assert!(layer.sqnr_db.is_some_and(|db| db > LAYER_SQNR_DB), "{name} for {target}: {layer:?}");
+            }
+        }
+    }
+}
+
+/// The layers that are found wrong where a network was changed, and what is said of the first.
+fn wrong(network: &QuantGraph, change: impl Fn(&mut QuantGraph)) -> (Vec<String>, Cause) {
+    let mut changed = network.clone();
+    change(&mut changed);
+    let layers = held(network, &changed, None, Target::CortexM4);
+    let wrong: Vec<&Layer> = layers.iter().filter(|layer| layer.divergence.is_some()).collect();
+    let cause = wrong.first().and_then(|layer| layer.divergence.as_ref()).expect("a wrong layer").cause;
+    (wrong.iter().map(|layer| layer.layer.clone()).collect(), cause)
+}
+
+fn op<'a>(network: &'a mut QuantGraph, layer: &str) -> &'a mut QuantOp {
+    &mut network.nodes.iter_mut().find(|node| node.name == layer).expect(layer).op
+}
+
+#[test]
+fn a_flipped_bit_of_a_weight_is_found_in_its_layer_and_channel() {
+    for (layer, channel) in [("conv1", 3), ("conv4", 0), ("classifier", 9)] {
+        let flip = |network: &mut QuantGraph| {
+            let QuantOp::Conv2d { weights, .. } = op(network, layer) else { panic!("{layer} is a convolution") };
+            let channel_len = weights.values.len() / weights.shape[0];
+            weights.values[channel * channel_len] ^= 0x40;
+        };
+        assert_eq!(wrong(&int8("mnist-cnn"), flip), (vec![layer.to_string()], Cause::Channel(channel)));
+    }
+}
+
+#[test]
+fn a_clamp_that_cuts_is_told_from_other_faults() {
+    let cut = |network: &mut QuantGraph| {
+        let QuantOp::Add { clamp } = op(network, "add2") else { panic!("add2 is a sum") };
+        *clamp = Clamp { max: 10, ..*clamp };
+    };
+    assert_eq!(wrong(&int8("mnist-dsres"), cut), (vec!["add2".to_string()], Cause::Clamp));
+}
+
+/// The tensor between two layers: both are wrong, and the one that writes it comes first.
+#[test]
+fn a_zero_point_is_told_from_other_faults() {
+    let shift = |network: &mut QuantGraph| {
+        let node = network.nodes.iter().find(|node| node.name == "classifier").expect("classifier");
+        network.tensors[node.output].zero_point += 5;
+    };
+    let expected = ["classifier", "average"].map(String::from).to_vec();
+    assert_eq!(wrong(&int8("mnist-cnn"), shift), (expected, Cause::ZeroPoint(5)));
+}
+
+#[test]
+fn padding_is_told_from_other_faults() {
+    let tensor =
+        |name: &str| QuantTensor { name: name.into(), shape: [1, 28, 28], scale: 1.0 / 255.0, zero_point: -128 };
+    let pool = |count_include_pad| QuantGraph {
+        name: "pool".into(),
+        tensors: ["image", "y"].map(tensor).to_vec(),
+        nodes: vec![QuantNode {
+            name: "pool".into(),
+            op: QuantOp::AveragePool {
+                window: Window { kernel: [5, 5], strides: [1, 1], dilations: [1, 1], pads: [2; 4] },
+                count_include_pad,
+            },
+            inputs: vec![0],
+            output: 1,
+        }],
+        input: 0,
+        output: 1,
+        metadata: Default::default(),
+    };
+    assert_eq!(wrong(&pool(false), |network| *network = pool(true)), (vec!["pool".to_string()], Cause::Padding));
+}
