@@ -1,5 +1,6 @@
 //! Runs firmware in QEMU.
 
+use super::table::instructions;
 use super::{Board, BoardError, Firmware};
 use std::io::{self, Read};
 use std::path::Path;
@@ -19,7 +20,7 @@ pub struct Output {
 /// What the firmware takes of its board, as it says itself at the end of every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Figures {
-    /// Instructions of one inference, input and output left out.
+    /// Most instructions that an inference took, input and output left out.
     pub instructions: u64,
     /// Flash taken by code, constants, the plan and the sample images.
     pub flash_bytes: usize,
@@ -32,7 +33,7 @@ pub struct Figures {
 }
 
 impl Firmware {
-    /// Runs it in QEMU with a semihosting command line, for `limit` at most; `icount shift=0` makes its clock count
+    /// Runs it in QEMU with a semihosting command line, here, for `limit` at most; `icount shift=0` makes its clock count
     /// instructions.
     ///
     /// # Errors
@@ -41,7 +42,7 @@ impl Firmware {
         self.run_in(Path::new("."), args, limit)
     }
 
-    /// The same with files named relative to `folder`: the command line holds 256 bytes and no blanks.
+    /// The same in `folder`, where the firmware looks for its files.
     pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
@@ -127,7 +128,7 @@ impl Output {
             self.number(figure).ok_or_else(missing)
         };
         Ok(Figures {
-            instructions: figure("instructions_per_image")?,
+            instructions: instructions(figure("ticks_per_image")?, board.qemu_clock_hz),
             flash_bytes: firmware.flash_bytes,
             ram_bytes: figure("ram_bytes")? as usize,
             static_bytes: figure("static_bytes")? as usize,
