@@ -13,6 +13,7 @@ mod progress;
 mod quantize;
 mod run;
 mod sweep;
+mod talk;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,7 @@ enum Command {
     Run(run::Run),
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
+    Talk(talk::Talk),
     Demo(demo::Demo),
 }
 
@@ -59,6 +61,7 @@ impl Cli {
             Command::Run(command) => command.run().map(|()| true),
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
+            Command::Talk(command) => command.run(),
             Command::Demo(command) => command.run(),
         }
     }

@@ -1,4 +1,5 @@
 //! When the program cannot go on: say where, and stop with a status that no command returns.
+#![allow(unsafe_code, reason = "a function of the program, which the linker knows")]
 
 use core::panic::PanicInfo;
 use semihosting::process;
@@ -18,8 +19,14 @@ fn panic(_: &PanicInfo) -> ! {
     cpu::trap()
 }
 
-/// Ends the program after a fault at `pc`, `caller` being where its function was to return to.
-pub fn stop(pc: u32, caller: u32) -> ! {
+unsafe extern "Rust" {
+    /// The program's own, by the macro `program`: what to do after a fault at `pc`, `caller` being where its function was to
+    /// return to.
+    pub(crate) safe fn firmware_on_fault(pc: u32, caller: u32) -> !;
+}
+
+/// Says where, and ends.
+pub fn report(pc: u32, caller: u32) -> ! {
     let is_panic = cpu::is_trap(pc);
     say!(if is_panic { "panic" } else { "fault" }, " at pc ", Part::Hex(pc), ", called from ", Part::Hex(caller));
     process::exit(if is_panic { PANICKED } else { FAULTED })

@@ -99,12 +99,11 @@ pub struct Host<L> {
 }
 
 impl<L: Line> Host<L> {
-    /// Asks who is there, once the line has fallen quiet.
+    /// Asks who is there.
     ///
     /// # Errors
     /// No chip, or one that has other messages.
-    pub fn connect(mut line: L) -> Result<Self, HostError> {
-        while line.receive()?.is_some() {}
+    pub fn connect(line: L) -> Result<Self, HostError> {
         let nobody = Hello { version: 0, row_len: 0, rows: 0, answer_len: 0, plan_crc: 0, ticks_hz: 0 };
         let mut host = Self { line, receiver: Default::default(), hello: nobody };
         let hello = host.ask("hello", Request::Hello, |reply| match reply {

@@ -1,7 +1,6 @@
 //! Runs firmware in QEMU.
 
-use super::table::instructions;
-use super::{Board, BoardError, Firmware};
+use super::{Board, BoardError, Firmware, instructions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,17 +45,17 @@ impl Firmware {
     pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
-        let mut command = qemu(self.board, self.elf());
+        let mut command = machine(self.board, self.elf(), "null");
         command.current_dir(folder).args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
         finish(self.board, command, limit)
     }
 }
 
-/// QEMU's command line for a board's machine and an ELF, semihosting left open.
-pub(super) fn qemu(board: &Board, elf: &Path) -> Command {
+/// QEMU's command line for a board's machine, an ELF and what its serial line goes to, semihosting left open.
+pub(super) fn machine(board: &Board, elf: &Path, serial: &str) -> Command {
     let mut command = Command::new(board.qemu);
     command
-        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", "null", "-kernel"])
+        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", serial, "-kernel"])
         .arg(elf);
     command
 }
@@ -72,7 +71,7 @@ pub fn has_qemu(board: &Board) -> bool {
     Command::new(board.qemu).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
+pub(super) fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
     match error.kind() {
         io::ErrorKind::NotFound => BoardError::NoQemu { program: board.qemu },
         _ => BoardError::io(board.qemu)(error),

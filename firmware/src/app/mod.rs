@@ -2,8 +2,6 @@
 
 mod classify;
 mod command;
-mod crc32;
-mod memory;
 mod report;
 mod selftest;
 

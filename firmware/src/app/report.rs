@@ -1,7 +1,6 @@
 //! The figures that end every run.
 
-use super::memory;
-use firmware::say;
+use firmware::{memory, say};
 
 /// Prints time and memory, a line each: a name and a number. The README says what they mean.
 #[inline(never)]

@@ -6,7 +6,7 @@ use core::ops::Range;
 use cortex_m::peripheral::SYST;
 use cortex_m_rt::{ExceptionFrame, exception};
 
-use crate::fault;
+use crate::fault::firmware_on_fault;
 use crate::network::BOARD;
 
 pub use cortex_m_rt::{STACK_PAINT_VALUE, entry};
@@ -51,6 +51,11 @@ pub fn stack() -> Range<*const u32> {
     &raw const _stack_end..&raw const _stack_start
 }
 
+/// Begins anew, peripherals and all.
+pub fn reset() -> ! {
+    cortex_m::peripheral::SCB::sys_reset()
+}
+
 /// `udf #1`, which traps: what a panic comes to.
 const TRAP: u16 = 0xDE01;
 
@@ -71,5 +76,5 @@ pub fn is_trap(pc: u32) -> bool {
 // SAFETY: nothing here depends on the state that the fault left behind but the stack, which `frame` lies on.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    fault::stop(frame.pc(), frame.lr())
+    firmware_on_fault(frame.pc(), frame.lr())
 }

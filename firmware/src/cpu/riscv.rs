@@ -6,7 +6,7 @@ use core::ops::Range;
 use riscv::register::{mcause, mcycle, mepc};
 use riscv_rt::TrapFrame;
 
-use crate::fault;
+use crate::fault::firmware_on_fault;
 
 pub use riscv_rt::entry;
 
@@ -55,6 +55,12 @@ pub fn stack() -> Range<*const u32> {
     &raw const __estack..&raw const __sstack
 }
 
+/// Begins anew: the start-up code sets memory up, and the program its peripherals.
+pub fn reset() -> ! {
+    // SAFETY: riscv-rt's entry, which expects nothing.
+    unsafe { asm!("j _start", options(noreturn)) }
+}
+
 /// `mcause` after an `ebreak`.
 const BREAKPOINT: usize = 3;
 
@@ -74,5 +80,5 @@ pub fn is_trap(_pc: u32) -> bool {
 // SAFETY: the name and the signature are those of riscv-rt's documentation.
 #[unsafe(export_name = "ExceptionHandler")]
 extern "C" fn exception(frame: &TrapFrame) -> ! {
-    fault::stop(mepc::read() as u32, frame.ra as u32)
+    firmware_on_fault(mepc::read() as u32, frame.ra as u32)
 }
