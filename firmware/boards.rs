@@ -13,6 +13,24 @@ pub struct Region {
     pub len_bytes: u32,
 }
 
+/// A serial line to the host: which peripheral, on which pins.
+#[derive(Clone, Copy)]
+pub enum Serial {
+    /// UART of an nRF51 or nRF52, its pins numbered through the ports.
+    Nrf {
+        /// Out.
+        tx: u8,
+        /// In.
+        rx: u8,
+    },
+    /// USART1 of an STM32F1 on PA9 and PA10.
+    Stm32f1,
+    /// USART1 of an STM32F4 on PA9 and PA10.
+    Stm32f4,
+    /// UART0 of an FE310.
+    SiFive,
+}
+
 /// Everything that differs between boards.
 pub struct Board {
     /// The chip's short name; `board-NAME` is its cargo feature, `cargo flash-NAME` its alias.
@@ -40,6 +58,8 @@ pub struct Board {
     pub qemu_clock_hz: u32,
     /// SysTick's processor clock on the chip out of reset, where the chip has a SysTick.
     pub reset_systick_hz: Option<u32>,
+    /// The line that the program `serve` answers on; none where it has no driver.
+    pub serial: Option<Serial>,
 }
 
 /// All boards, for people.
@@ -58,6 +78,7 @@ pub const BOARDS: &[Board] = &[
         qemu_machine: "netduinoplus2",
         qemu_clock_hz: 168_000_000,
         reset_systick_hz: Some(16_000_000),
+        serial: Some(Serial::Stm32f4),
     },
     Board {
         name: "stm32f100rb",
@@ -72,6 +93,7 @@ pub const BOARDS: &[Board] = &[
         qemu_machine: "stm32vldiscovery",
         qemu_clock_hz: 24_000_000,
         reset_systick_hz: Some(8_000_000),
+        serial: Some(Serial::Stm32f1),
     },
     Board {
         name: "nrf51822",
@@ -87,6 +109,7 @@ pub const BOARDS: &[Board] = &[
         qemu_clock_hz: 16_000_000,
         // The nRF51 series left SysTick out; QEMU's machine has one.
         reset_systick_hz: None,
+        serial: Some(Serial::Nrf { tx: 24, rx: 25 }),
     },
     FE310,
 ];
@@ -115,6 +138,7 @@ const FE310: Board = Board {
     qemu_machine: "sifive_e,revb=true",
     qemu_clock_hz: 1_000_000_000,
     reset_systick_hz: None,
+    serial: Some(Serial::SiFive),
 };
 
 const ARM: &str = "qemu-system-arm";
@@ -156,6 +180,7 @@ const MPS2: Board = Board {
     qemu_machine: "mps2-an385",
     qemu_clock_hz: 25_000_000,
     reset_systick_hz: None,
+    serial: None,
 };
 
 const MPS2_DSP: Board = Board { target: "thumbv7em-none-eabihf", ..MPS2 };

@@ -12,6 +12,7 @@ mod progress;
 mod quantize;
 mod run;
 mod sweep;
+mod talk;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,7 @@ enum Command {
     Run(run::Run),
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
+    Talk(talk::Talk),
     Demo(demo::Demo),
 }
 
@@ -58,6 +60,7 @@ impl Cli {
             Command::Run(command) => command.run().map(|()| true),
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
+            Command::Talk(command) => command.run(),
             Command::Demo(command) => command.run(),
         }
     }

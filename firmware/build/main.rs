@@ -1,7 +1,9 @@
-//! Writes what the firmware needs to know about its board (memory.x, board.rs) and its network (net.plan, samples.rs).
+//! Writes what the firmware needs to know about its board (memory.x, board.rs) and its network (net.plan, samples.rs, noise.rs).
 
 #[path = "../boards.rs"]
 mod boards;
+#[path = "../src/noise.rs"]
+mod noise;
 mod samples;
 
 use boards::{BOARDS, Board, CORES, SUBSETS};
@@ -14,6 +16,7 @@ const DEFAULT_NETWORK: &str = "models/mnist-cnn";
 fn main() {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=boards.rs");
+    println!("cargo::rerun-if-changed=src/noise.rs");
     let for_a_chip = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none");
     if !for_a_chip {
         return;
@@ -34,7 +37,8 @@ fn generate() -> Result<(), String> {
     let (path, plan) = read_plan(board)?;
     write(&out, "net.plan", &plan)?;
     let samples = samples::generate(&plan, board).map_err(|e| format!("{}: {e}", path.display()))?;
-    write(&out, "samples.rs", samples.as_bytes())
+    write(&out, "samples.rs", samples.samples.as_bytes())?;
+    write(&out, "noise.rs", samples.noise.as_bytes())
 }
 
 /// The board whose feature is on, and its place in the tables.

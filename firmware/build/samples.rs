@@ -1,9 +1,11 @@
 //! The images that travel inside the ELF, with the logits that the host's engine gives for them.
 
 use crate::boards::{Board, Frame};
+use crate::noise::Noise;
 use infer_nostd::fixed::quantize;
 use infer_nostd::{Engine, Plan, TensorInfo};
 use std::fmt::Write;
+use talk::crc32::Crc32;
 
 /// Enough for an accuracy that means something, few enough to leave the flash to the network.
 const MAX_SAMPLES: usize = 20;
@@ -16,8 +18,20 @@ struct Sample {
     label: Option<u8>,
 }
 
-/// Rust source: an array expression of `Sample`s, at least one, and as many as fit in the flash beside the plan.
-pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<String, String> {
+/// Images of noise that the application without samples tests itself with, and where they begin.
+const NOISE_IMAGES: usize = 2;
+const NOISE_SEED: u32 = 0x2545_F491;
+
+/// Rust source.
+pub struct Sources {
+    /// An array expression of `Sample`s, at least one, and as many as fit in the flash beside the plan.
+    pub samples: String,
+    /// Constants: images of noise, and the CRC-32 of the host's logits for them.
+    pub noise: String,
+}
+
+/// What the host's engine says to images that travel in the ELF, and to noise.
+pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<Sources, String> {
     if !plan_bytes.len().is_multiple_of(4) {
         return Err("the plan is not whole words: the file is cut or padded".into());
     }
@@ -28,13 +42,29 @@ pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<String, String> {
     let mut engine = Engine::new(plan, &mut arena).map_err(|e| e.to_string())?;
     let input = plan.input();
 
+    let noise = noise(&mut engine, input.len())?;
     let mut source = String::from("[\n");
     for index in 0..count(plan_bytes.len(), board, input.len()) {
         let Sample { image, label } = sample(index as u64, &input);
         let logits = engine.infer(&image).map_err(|e| e.to_string())?;
         writeln!(source, "Sample {{ label: {label:?}, logits: {logits:?}, image: {image:?} }},").unwrap();
     }
-    Ok(source + "]")
+    Ok(Sources { samples: source + "]", noise })
+}
+
+fn noise(engine: &mut Engine, image_len: usize) -> Result<String, String> {
+    let (mut noise, mut crc) = (Noise::new(NOISE_SEED), Crc32::new());
+    for _ in 0..NOISE_IMAGES {
+        let image: Vec<i8> = (0..image_len).map(|_| noise.next()).collect();
+        let logits = engine.infer(&image).map_err(|e| e.to_string())?;
+        logits.iter().for_each(|&logit| crc.update(logit.cast_unsigned()));
+    }
+    Ok(format!(
+        "/// Images of noise for a self-test.\npub const NOISE_IMAGES: usize = {NOISE_IMAGES};\n\
+         /// Where they begin.\npub const NOISE_SEED: u32 = {NOISE_SEED};\n\
+         /// CRC-32 of the logits that the host's engine has for them.\npub const NOISE_CRC: u32 = {};\n",
+        crc.value()
+    ))
 }
 
 /// The linker would notice statics beyond RAM, but not a stack that grows into them.

@@ -6,32 +6,32 @@
 use semihosting::io::{self, Write};
 
 /// What fits in a line; a longer one is cut off.
-const MAX_LINE_BYTES: usize = 96;
+const MAX_LINE_BYTES: usize = 64;
 
 /// A piece of a line.
-pub enum Part<'a> {
-    /// Text, in UTF-8 but where it is a path.
-    Text(&'a [u8]),
+pub enum Part {
+    /// Text, in UTF-8.
+    Text(&'static str),
     /// In decimal.
-    Number(u64),
+    Number(u32),
     /// In eight hexadecimal digits.
     Hex(u32),
 }
 
-impl<'a> From<&'a str> for Part<'a> {
-    fn from(text: &'a str) -> Self {
-        Part::Text(text.as_bytes())
+impl From<&'static str> for Part {
+    fn from(text: &'static str) -> Self {
+        Part::Text(text)
     }
 }
 
-impl From<usize> for Part<'_> {
+impl From<usize> for Part {
     fn from(number: usize) -> Self {
-        Part::Number(number as u64)
+        Part::Number(number as u32)
     }
 }
 
-impl From<u64> for Part<'_> {
-    fn from(number: u64) -> Self {
+impl From<u32> for Part {
+    fn from(number: u32) -> Self {
         Part::Number(number)
     }
 }
@@ -50,14 +50,14 @@ pub fn print(parts: &[Part]) {
     let mut line = Line { bytes: [0; MAX_LINE_BYTES], len: 0 };
     for part in parts {
         match *part {
-            Part::Text(text) => line.put(text),
+            Part::Text(text) => text.bytes().for_each(|byte| line.put(byte)),
             Part::Number(number) => line.put_decimal(number),
             Part::Hex(word) => line.put_hex(word),
         }
     }
-    line.put(b"\n");
-    if let Ok(mut stdout) = io::stdout() {
-        let _ = stdout.write_all(&line.bytes[..line.len]);
+    line.put(b'\n');
+    if let (Ok(mut stdout), Some(bytes)) = (io::stdout(), line.bytes.get(..line.len)) {
+        let _ = stdout.write(bytes);
     }
 }
 
@@ -69,31 +69,35 @@ struct Line {
 
 impl Line {
     #[inline(never)]
-    fn put(&mut self, text: &[u8]) {
-        for &byte in text {
-            if let Some(place) = self.bytes.get_mut(self.len) {
-                *place = byte;
-                self.len += 1;
+    fn put(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    /// By subtraction: the smallest cores have no division.
+    fn put_decimal(&mut self, mut number: u32) {
+        const POWERS: [u32; 10] =
+            [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+        let mut leads = true;
+        for power in POWERS {
+            let mut digit = b'0';
+            while number >= power {
+                number -= power;
+                digit += 1;
+            }
+            leads &= digit == b'0' && power > 1;
+            if !leads {
+                self.put(digit);
             }
         }
     }
 
-    #[inline(never)]
-    fn put_decimal(&mut self, mut number: u64) {
-        let mut digits = [b'0'; 20]; // as many as a u64 has
-        let mut first = digits.len() - 1;
-        digits[first] += (number % 10) as u8;
-        while number >= 10 {
-            number /= 10;
-            first -= 1;
-            digits[first] += (number % 10) as u8;
-        }
-        self.put(&digits[first..]);
-    }
-
     fn put_hex(&mut self, word: u32) {
         for nibble in (0..8).rev() {
-            self.put(&[b"0123456789abcdef"[(word >> (4 * nibble)) as usize & 15]]);
+            let digit = (word >> (4 * nibble)) as u8 & 15;
+            self.put(digit + if digit < 10 { b'0' } else { b'a' - 10 });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the programs of this package share: the board, the network, a console, a stopwatch, the end after a fault.
 //!
-//! `firmware` is the application, `bench` one inference for whoever counts it. On the host there is only the table of boards.
+//! `firmware` is the application that a debugger or QEMU watches, `serve` the one that answers on a serial line, `bench` one inference for
+//! whoever counts it. On the host there is only the table of boards.
 #![cfg_attr(target_os = "none", no_std)]
 
 #[path = "../boards.rs"]
@@ -10,10 +11,15 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod cpu;
 #[cfg(target_os = "none")]
-mod fault;
+pub mod fault;
+#[cfg(target_os = "none")]
+pub mod memory;
 #[cfg(target_os = "none")]
 pub mod network;
+pub mod noise;
 #[cfg(target_os = "none")]
 pub mod stopwatch;
 #[cfg(test)]
 mod tests;
+#[cfg(target_os = "none")]
+pub mod uart;

@@ -3,7 +3,7 @@
 //! It looks at its semihosting command line and does one of two things:
 //!
 //! - `selftest`, or nothing: reads the images embedded in it and holds every logit against the host's.
-//! - `classify IN OUT`: reads int8 images from the host's file IN, writes their int8 logits to OUT.
+//! - `classify`: reads int8 images from the host's file `images.i8`, writes their int8 logits to `logits.i8`.
 //!
 //! It ends with exit status 0 (done), 1 (a check failed), 2 (bad input), 101 (panic) or 139 (a fault). Built for the
 //! host, it only says how to build it.

@@ -31,6 +31,11 @@ pub struct Sample {
     pub image: [i8; PLAN.input().len()],
 }
 
+/// CRC-32 of the plan's words, all of them.
+pub const PLAN_CRC: u32 = infer_nostd::plan::crc32(&PLAN_WORDS, 0);
+
+include!(concat!(env!("OUT_DIR"), "/noise.rs"));
+
 /// The embedded images.
 pub static SAMPLES: &[Sample] = &include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub struct Firmware {
     /// What it is for.
     pub board: &'static Board,
-    /// Bytes of flash it takes: code, constants, the plan and the sample images.
+    /// Bytes of flash it takes: code, constants, the plan and, in the application, the sample images.
     pub flash_bytes: usize,
     elf: PathBuf,
     /// Holds the ELF, so that the next build does not replace it.
@@ -28,8 +28,10 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// One of the firmware's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// The application: self-test and classification.
+    /// The application that QEMU or a debugger watches: self-test and classification.
     Application,
+    /// The application that answers on the board's serial line.
+    Serve,
     /// One inference, lap by lap.
     Bench,
 }
@@ -39,6 +41,7 @@ impl Program {
     const fn name(self) -> &'static str {
         match self {
             Self::Application => "firmware",
+            Self::Serve => "serve",
             Self::Bench => "bench",
         }
     }
@@ -56,8 +59,11 @@ impl Firmware {
     /// Builds one of the programs; as [`build`](Self::build).
     ///
     /// # Errors
-    /// As `build`.
+    /// As `build`; [`BoardError::NoSerial`].
     pub fn program(program: Program, board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
+        if program == Program::Serve && board.serial.is_none() {
+            return Err(BoardError::NoSerial { board: board.name });
+        }
         let root = source("firmware")?;
         ensure_target(&root, board.target)?;
         let dir = TempDir::new().and_then(|dir| Ok((dir.path().canonicalize()?, dir)));

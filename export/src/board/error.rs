@@ -52,6 +52,22 @@ pub enum BoardError {
         /// What cargo said.
         log: String,
     },
+    /// A board without a serial line, or without a driver for it.
+    #[error("`serve` needs a serial line, and {board} has none that it knows: expected one of {}", with_serial())]
+    NoSerial {
+        /// The board.
+        board: &'static str,
+    },
+    /// A port that cannot be opened.
+    #[error(
+        "{port}: expected a serial device or HOST:PORT ({cause}); see which there are with `ls /dev/tty*`, and whether you may use it"
+    )]
+    Port {
+        /// As it was given.
+        port: String,
+        /// Why it failed.
+        cause: io::Error,
+    },
     /// The emulator does not take the plugin.
     #[error(
         "QEMU does not load the plugin that counts: expected qemu-system-arm 6 to 8, built with plugins, as Debian 12 and Ubuntu \
@@ -145,6 +161,10 @@ impl BoardError {
 fn places() -> String {
     let names: Vec<String> = BOARDS.iter().map(|b| format!("qemu:{} (or qemu:{})", b.name, b.machine())).collect();
     names.join(", ")
+}
+
+fn with_serial() -> String {
+    BOARDS.iter().filter(|board| board.serial.is_some()).map(|board| board.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Debian 12 and Ubuntu 24.04 have one package for all but the common processors.

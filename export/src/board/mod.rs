@@ -6,6 +6,7 @@
 pub mod bench;
 mod build;
 mod error;
+mod line;
 mod qemu;
 mod stage;
 #[path = "../../../firmware/boards.rs"]
@@ -13,9 +14,10 @@ mod table;
 
 pub use build::{Firmware, Program};
 pub use error::BoardError;
+pub use line::SerialLine;
 pub use qemu::{Figures, Output, has_qemu};
 pub use stage::Emulated;
-pub use table::{BOARDS, Board, CORES, Frame, Region, SUBSETS};
+pub use table::{BOARDS, Board, CORES, Frame, Region, SUBSETS, Serial, instructions};
 
 use crate::plan::{self, Options, PlanError, Target};
 use crate::quantize::QuantGraph;

@@ -1,6 +1,6 @@
 //! Runs firmware in QEMU.
 
-use super::{Board, BoardError, Firmware};
+use super::{Board, BoardError, Firmware, instructions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,7 +19,7 @@ pub struct Output {
 /// What the firmware takes of its board, as it says itself at the end of every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Figures {
-    /// Instructions of one inference, input and output left out.
+    /// Most instructions that an inference took, input and output left out.
     pub instructions: u64,
     /// Flash taken by code, constants, the plan and the sample images.
     pub flash_bytes: usize,
@@ -32,7 +32,7 @@ pub struct Figures {
 }
 
 impl Firmware {
-    /// Runs it in QEMU with a semihosting command line, for `limit` at most; `icount shift=0` makes its clock count
+    /// Runs it in QEMU with a semihosting command line, here, for `limit` at most; `icount shift=0` makes its clock count
     /// instructions.
     ///
     /// # Errors
@@ -41,21 +41,21 @@ impl Firmware {
         self.run_in(Path::new("."), args, limit)
     }
 
-    /// The same with files named relative to `folder`: the command line holds 256 bytes and no blanks.
+    /// The same in `folder`, where the firmware looks for its files.
     pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
-        let mut command = qemu(self.board, self.elf());
+        let mut command = machine(self.board, self.elf(), "null");
         command.current_dir(folder).args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
         finish(self.board, command, limit)
     }
 }
 
-/// QEMU's command line for a board's machine and an ELF, semihosting left open.
-pub(super) fn qemu(board: &Board, elf: &Path) -> Command {
+/// QEMU's command line for a board's machine, an ELF and what its serial line goes to, semihosting left open.
+pub(super) fn machine(board: &Board, elf: &Path, serial: &str) -> Command {
     let mut command = Command::new(board.qemu);
     command
-        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", "null", "-kernel"])
+        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", serial, "-kernel"])
         .arg(elf);
     command
 }
@@ -71,7 +71,7 @@ pub fn has_qemu(board: &Board) -> bool {
     Command::new(board.qemu).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
+pub(super) fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
     match error.kind() {
         io::ErrorKind::NotFound => BoardError::NoQemu { program: board.qemu },
         _ => BoardError::io(board.qemu)(error),
@@ -127,7 +127,7 @@ impl Output {
             self.number(figure).ok_or_else(missing)
         };
         Ok(Figures {
-            instructions: figure("instructions_per_image")?,
+            instructions: instructions(figure("ticks_per_image")?, board.qemu_clock_hz),
             flash_bytes: firmware.flash_bytes,
             ram_bytes: figure("ram_bytes")? as usize,
             static_bytes: figure("static_bytes")? as usize,

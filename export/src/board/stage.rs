@@ -31,10 +31,10 @@ impl Emulated {
     /// Int8 images, H·W·C each, through the firmware; int8 answers, channels last.
     fn classify(&self, images: &[i8]) -> Result<Vec<i8>, BoardError> {
         let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
-        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+        let (input, output) = (dir.path().join("images.i8"), dir.path().join("logits.i8"));
         let bytes: Vec<u8> = images.iter().map(|&v| v as u8).collect();
         fs::write(&input, bytes).map_err(BoardError::io(input.display().to_string()))?;
-        let run = self.firmware.run_in(dir.path(), &["classify", "in", "out"], LIMIT)?;
+        let run = self.firmware.run_in(dir.path(), &["classify"], LIMIT)?;
         self.note(run.figures(&self.firmware)?);
         let answers = fs::read(&output).map_err(BoardError::io(output.display().to_string()))?;
         let (expected, found) = (images.len() / self.input.len() * self.output.len(), answers.len());

@@ -2,21 +2,24 @@
 
 mod classify;
 mod command;
-mod crc32;
-mod memory;
 mod report;
 mod selftest;
 
 use command::Command;
-use firmware::network::{self, Arena};
+use firmware::network::Engine;
+
+/// Exit status: all is well.
+const DONE: i32 = 0;
+/// A check failed.
+const FAILED: i32 = 1;
+/// A file is missing, or ends within an image.
+const BAD_INPUT: i32 = 2;
 
 firmware::program!(run);
 
-fn run(arena: &'static mut Arena) -> i32 {
-    let mut engine = network::engine(arena);
+fn run(engine: &mut Engine) -> i32 {
     match command::read() {
-        Ok(Command::SelfTest) => selftest::run(&mut engine),
-        Ok(Command::Classify { input, output }) => classify::run(&mut engine, input, output),
-        Err(status) => status,
+        Command::SelfTest => selftest::run(engine),
+        Command::Classify => classify::run(engine),
     }
 }

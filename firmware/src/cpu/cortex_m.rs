@@ -1,16 +1,13 @@
 //! Arm's Cortex-M, by cortex-m-rt.
 #![allow(unsafe_code, reason = "the linker's symbols, and a HardFault handler is declared unsafe")]
 
+use core::arch::asm;
 use core::ops::Range;
-use cortex_m::Peripherals;
 use cortex_m::peripheral::SYST;
-use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::{ExceptionFrame, exception};
-use semihosting::process;
 
-use crate::console::Part;
-use crate::fault::FAULTED;
-use crate::say;
+use crate::fault::firmware_on_fault;
+use crate::network::BOARD;
 
 pub use cortex_m_rt::{STACK_PAINT_VALUE, entry};
 
@@ -24,14 +21,17 @@ unsafe extern "C" {
     static _stack_start: u32;
 }
 
-/// Sets SysTick going. To be called once.
+/// SYST_CSR: counting, by the processor's clock.
+const ENABLED: u32 = 0b101;
+
+/// Sets SysTick going.
 pub fn start_clock() {
-    if let Some(mut peripherals) = Peripherals::take() {
-        let syst = &mut peripherals.SYST;
-        syst.set_clock_source(SystClkSource::Core);
-        syst.set_reload(CLOCK_MASK);
-        syst.clear_current();
-        syst.enable_counter();
+    // SAFETY: the registers of the core's own timer; nothing else knows them.
+    unsafe {
+        let syst = &*SYST::PTR;
+        syst.rvr.write(CLOCK_MASK);
+        syst.cvr.write(0);
+        syst.csr.write(ENABLED);
     }
 }
 
@@ -51,9 +51,30 @@ pub fn stack() -> Range<*const u32> {
     &raw const _stack_end..&raw const _stack_start
 }
 
+/// Begins anew, peripherals and all.
+pub fn reset() -> ! {
+    cortex_m::peripheral::SCB::sys_reset()
+}
+
+/// `udf #1`, which traps: what a panic comes to.
+const TRAP: u16 = 0xDE01;
+
+/// Traps. Inlined, so that the handler's frame has the place.
+#[inline(always)]
+pub fn trap() -> ! {
+    // SAFETY: an exception that does not return.
+    unsafe { asm!("udf #1", options(noreturn, nomem, nostack)) }
+}
+
+/// Whether the instruction at `pc` is [`trap`]'s.
+pub fn is_trap(pc: u32) -> bool {
+    let in_flash = pc.wrapping_sub(BOARD.flash.origin) < BOARD.flash.len_bytes;
+    // SAFETY: an aligned half-word of flash, of which everything can be read.
+    in_flash && unsafe { ((pc & !1) as *const u16).read() } == TRAP
+}
+
 // SAFETY: nothing here depends on the state that the fault left behind but the stack, which `frame` lies on.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    say!("HardFault at pc ", Part::Hex(frame.pc()), ", called from lr ", Part::Hex(frame.lr()));
-    process::exit(FAULTED)
+    firmware_on_fault(frame.pc(), frame.lr())
 }

@@ -1,15 +1,12 @@
 //! RISC-V, by riscv-rt.
 #![allow(unsafe_code, reason = "the linker's symbols, and code that runs before there is memory")]
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::ops::Range;
 use riscv::register::{mcause, mcycle, mepc};
 use riscv_rt::TrapFrame;
-use semihosting::process;
 
-use crate::console::Part;
-use crate::fault::FAULTED;
-use crate::say;
+use crate::fault::firmware_on_fault;
 
 pub use riscv_rt::entry;
 
@@ -58,11 +55,30 @@ pub fn stack() -> Range<*const u32> {
     &raw const __estack..&raw const __sstack
 }
 
+/// Begins anew: the start-up code sets memory up, and the program its peripherals.
+pub fn reset() -> ! {
+    // SAFETY: riscv-rt's entry, which expects nothing.
+    unsafe { asm!("j _start", options(noreturn)) }
+}
+
+/// `mcause` after an `ebreak`.
+const BREAKPOINT: usize = 3;
+
+/// Traps. Inlined, so that the handler's frame has the place.
+#[inline(always)]
+pub fn trap() -> ! {
+    // SAFETY: an exception that does not return.
+    unsafe { asm!("ebreak", options(noreturn, nomem, nostack)) }
+}
+
+/// Whether the exception was [`trap`]'s.
+pub fn is_trap(_pc: u32) -> bool {
+    mcause::read().code() == BREAKPOINT
+}
+
 /// What riscv-rt calls for every exception.
 // SAFETY: the name and the signature are those of riscv-rt's documentation.
 #[unsafe(export_name = "ExceptionHandler")]
 extern "C" fn exception(frame: &TrapFrame) -> ! {
-    let (cause, pc) = (mcause::read().code(), mepc::read() as u32);
-    say!("exception ", cause, " at pc ", Part::Hex(pc), ", called from ra ", Part::Hex(frame.ra as u32));
-    process::exit(FAULTED)
+    firmware_on_fault(mepc::read() as u32, frame.ra as u32)
 }

@@ -41,7 +41,7 @@ impl Plugin {
     ) -> Result<Report, BoardError> {
         let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
         let out = dir.path().join("report");
-        let mut command = qemu::qemu(core, elf);
+        let mut command = qemu::machine(core, elf, "null");
         command.args(["-semihosting-config", "enable=on,target=native"]);
         command.arg("-plugin").arg(self.arguments(&out, laps, model));
         let run = qemu::finish(core, command, LIMIT)?;

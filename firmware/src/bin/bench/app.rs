@@ -1,15 +1,14 @@
 //! The program as the chip runs it.
 
 use crate::laps::{INPUT, Laps, OUTSIDE, operator};
-use firmware::network::{self, Arena, Engine, ROW_LEN, SAMPLES, Sample};
+use firmware::network::{Engine, ROW_LEN, SAMPLES, Sample};
 use firmware::say;
 
 firmware::program!(run);
 
-fn run(arena: &'static mut Arena) -> i32 {
-    let mut engine = network::engine(arena);
+fn run(engine: &mut Engine) -> i32 {
     let mut laps = Laps::start();
-    let equal = infer(&mut engine, &SAMPLES[0], &mut laps);
+    let equal = infer(engine, &SAMPLES[0], &mut laps);
     laps.print();
     if !equal {
         say!("FAIL: the logits are not the host's");

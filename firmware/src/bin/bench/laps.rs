@@ -65,10 +65,10 @@ impl Laps {
         say!("bench on ", BOARD.name, ", ", BOARD.core, ", in ticks");
         for (lap, &ticks) in self.ticks.iter().enumerate().skip(INPUT) {
             match lap.checked_sub(operator(0)) {
-                None => say!("input ", u64::from(ticks)),
-                Some(id) => say!("operator ", id, " ", u64::from(ticks)),
+                None => say!("input ", ticks),
+                Some(id) => say!("operator ", id, " ", ticks),
             }
         }
-        say!("total ", self.ticks.iter().skip(INPUT).map(|&ticks| u64::from(ticks)).sum::<u64>());
+        say!("total ", self.ticks.iter().skip(INPUT).sum::<u32>());
     }
 }

@@ -1,7 +1,7 @@
 //! How much RAM the program has used: what is placed there for good, and how deep the stack has been.
 #![allow(unsafe_code, reason = "the stack's own memory")]
 
-use firmware::cpu::{self, STACK_PAINT_VALUE};
+use crate::cpu::{self, STACK_PAINT_VALUE};
 
 /// RAM used since reset, in bytes.
 pub struct Usage {

@@ -1,0 +1,155 @@
+//! `export talk`: images to a chip over its serial line, and its answers back.
+
+use super::images::check_shape;
+use super::network::{self, Network};
+use super::{files, progress};
+use anyhow::{Context, Result, bail, ensure};
+use data::{Dataset, Split};
+use export::board::{self, Board, BoardError, Firmware, On, Program, SerialLine, has_qemu};
+use export::plan;
+use export::report::grouped;
+use export::validate::images::{nchw, to_steps};
+use infer_nostd::Plan;
+use infer_nostd::plan::crc32;
+use std::path::PathBuf;
+use talk::host::Host;
+
+/// Ask a chip that runs the firmware's `serve`, over its serial line, and hold every logit against this machine's
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  export talk --on qemu:microbit --data digits --limit 20
+  export talk models/mnist-cnn --board nrf51822 --port /dev/ttyACM0 --data digits --limit 20
+  export talk net.plan --port localhost:4000
+
+The chip tests itself first, and says how much RAM it has used. A plan has to be the very one on the chip; an int8 ONNX file is
+planned as `export flash` does, the fastest that fits the board.")]
+pub struct Talk {
+    /// A plan, an int8 ONNX file, or a folder with int8.onnx
+    #[arg(default_value = "models/mnist-cnn", value_name = "NET")]
+    network: PathBuf,
+    /// An emulated board, built and started for this
+    #[arg(long, value_name = "qemu:BOARD", required_unless_present = "port", conflicts_with = "port")]
+    on: Option<On>,
+    /// A serial device at 115,200 baud, or HOST:PORT
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// The board at the port, for an int8 ONNX file
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+    /// Test images to send: mnist, digits, or a folder of IDX files; without it the self-test is all
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<data::Source>,
+    /// Only the first N images
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: usize,
+}
+
+impl Talk {
+    /// Talks, and prints what the chip is, how its test went and how well it reads; false where a logit is not this machine's.
+    pub fn run(&self) -> Result<bool> {
+        let board = self.board()?;
+        let bytes = self.plan(board)?;
+        let words = plan::words(&bytes);
+        let plan = Plan::parse(&words).context("the plan just read")?;
+        let mut host = Host::connect(self.line(&bytes)?)?;
+        let (here, there) = (crc32(&words, 0), host.hello().plan_crc);
+        ensure!(
+            here == there,
+            "the chip runs another plan: expected {here:08x}, found {there:08x}; flash it anew, or name the plan that it runs"
+        );
+        let hello = host.hello();
+        println!("plan {there:08x}: {} rows of {} values in, {} out", hello.rows, hello.row_len, hello.answer_len);
+        let test = host.self_test()?;
+        println!(
+            "self-test {}; {} bytes of RAM, {} static and {} of stack",
+            if test.passed { "passed" } else { "FAILED: the chip's logits for noise are not this machine's" },
+            grouped(u64::from(test.static_bytes) + u64::from(test.stack_bytes)),
+            grouped(test.static_bytes.into()),
+            grouped(test.stack_bytes.into()),
+        );
+        let equal = match &self.data {
+            Some(source) => self.images(&mut host, plan, source)?,
+            None => true,
+        };
+        Ok(test.passed && equal)
+    }
+
+    /// The board: the emulated one, or the one at the port, if it is named.
+    fn board(&self) -> Result<Option<&'static Board>> {
+        match (self.on, &self.board) {
+            (Some(On(board)), _) => Ok(Some(board)),
+            (None, Some(name)) => Ok(Some(board::board(name)?)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn plan(&self, board: Option<&Board>) -> Result<Vec<u8>> {
+        let path = network::file_of(&self.network);
+        let network = Network::from_bytes(files::read(&path)?).with_context(|| path.display().to_string())?;
+        match (board, network) {
+            (_, Network::Plan(bytes)) => Ok(bytes),
+            (Some(board), network) => network.plan_for(board),
+            (None, _) => {
+                bail!("{}: which plan of it the chip runs depends on the board: add --board BOARD", path.display())
+            }
+        }
+    }
+
+    fn line(&self, plan: &[u8]) -> Result<SerialLine> {
+        let Some(On(board)) = self.on else {
+            return Ok(SerialLine::open(self.port.as_deref().unwrap_or_default())?);
+        };
+        if !has_qemu(board) {
+            return Err(BoardError::NoQemu { program: board.qemu }.into()); // before the build, which takes its time
+        }
+        eprintln!("building `serve` for {} …", board.name);
+        let firmware = Firmware::program(Program::Serve, board, plan)?;
+        println!(
+            "{}: {} bytes of flash, {} of them the plan",
+            board.name,
+            grouped(firmware.flash_bytes as u64),
+            grouped(plan.len() as u64)
+        );
+        Ok(SerialLine::emulated(firmware)?)
+    }
+
+    /// Sends images; whether every logit is this machine's.
+    fn images(&self, host: &mut Host<SerialLine>, plan: Plan, source: &data::Source) -> Result<bool> {
+        let dataset = data::open(source, Split::Test)?.take(self.limit);
+        ensure!(!dataset.is_empty(), "--data {source}: expected at least one image, found none; give a larger --limit");
+        let shape = [dataset.channels, dataset.height, dataset.width];
+        check_shape(&self.network, plan.input().shape(), &dataset.name, shape)?;
+        let mut arena = vec![0; plan.arena_words()];
+        let mut engine = infer_nostd::Engine::new(plan, &mut arena)?;
+        let progress = progress::bar("talking", dataset.len());
+        let (mut right, mut equal, mut slowest) = (0, 0, 0);
+        for index in 0..dataset.len() {
+            let image = to_steps(&nchw(&dataset, index..index + 1), &plan.input());
+            let answer = host.classify(&image)?;
+            right += usize::from(answer.class == u16::from(dataset.label(index)));
+            equal += usize::from(engine.infer(&image)? == answer.logits);
+            slowest = answer.ticks.max(slowest);
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        println!("{}", self.summary(&dataset, right, equal));
+        println!("{}", self.time(slowest, host.hello().ticks_hz));
+        Ok(equal == dataset.len())
+    }
+
+    fn summary(&self, dataset: &Dataset, right: usize, equal: usize) -> String {
+        let images = dataset.len();
+        format!("{images} images of {}: {right} read rightly, all logits as on this machine for {equal}", dataset.name)
+    }
+
+    /// What the slowest image took. In QEMU the clock tells instructions.
+    fn time(&self, ticks: u32, ticks_hz: u32) -> String {
+        match (self.on, ticks_hz) {
+            (Some(On(board)), _) => {
+                format!("{} instructions an image", grouped(board::instructions(ticks.into(), board.qemu_clock_hz)))
+            }
+            (None, 0) => "no time taken: the chip has no clock that counts".into(),
+            (None, hz) => format!("{} µs an image", grouped(u64::from(ticks) * 1_000_000 / u64::from(hz))),
+        }
+    }
+}
