@@ -197,9 +197,12 @@ impl Search<'_> {
         for &id in convs {
             let operator = self.operator(id);
             let input = Tensor { layout, ..self.activations.tensors[usize::from(operator.inputs[0])] }.complete();
+            // An input of one channel may come to be stacked, which makes windows shorter.
+            let stacked = Tensor { stacked: true, ..input };
+            let may_stack = operator.inputs[0] == 0 && input.channels == 1 && layout != Layout::ChannelsLast;
             let fits = |kernel: &&Kernel| {
                 kernel.input_layout() == Some(layout)
-                    && kernel.takes(operator, &input)
+                    && (kernel.takes(operator, &input) || may_stack && kernel.takes(operator, &stacked))
                     && (**kernel != Kernel::Long || self.network.drafts[id].fits_24_bits)
             };
             let cuts = |&kernel: &Kernel| {
@@ -238,6 +241,13 @@ impl Search<'_> {
         let layouts: Vec<Layout> =
             self.classes.iter().map(|&class| of_class[class].unwrap_or(Layout::ChannelsLast)).collect();
         let stacked = self.is_stacked(&cuts, &layouts);
+        // What reads rows only if they are stacked has no kernel where they are not.
+        for (id, cut) in cuts.iter_mut().enumerate().filter(|(id, _)| self.operator(*id).inputs[0] == 0) {
+            let input = Tensor { stacked, layout: layouts[0], ..self.activations.tensors[0] };
+            if !cut.kernel.takes(self.operator(id), &input) {
+                *cut = PORTABLE;
+            }
+        }
         Choice { cuts, layouts, stacked, lands: self.lands }
     }
 

@@ -215,9 +215,14 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
         Kind::Add | Kind::Requantize => (1, 1, 2),
         _ => (1, 2, table_words),
     };
+    let is_sum = matches!(operator.kind, Kind::Add | Kind::Requantize);
+    if is_sum && operator.shift_bits != 0 {
+        return false;
+    }
     let mut i = first;
     while i < last {
-        if plan.words()[table + i] as i32 <= 0 {
+        let multiplier = plan.words()[table + i];
+        if multiplier as i32 <= 0 || is_sum && (!multiplier.is_power_of_two() || multiplier == 1) {
             return false;
         }
         i += step;

@@ -36,8 +36,8 @@ pub enum Kernel {
     DepthwiseUnsigned8 = 12,
 }
 
-/// Most segments (runs of steps at one distance) that a kernel takes: a 5×5 window, strided.
-pub const MAX_SEGMENTS: usize = 25;
+/// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
+pub const MAX_SEGMENTS: usize = 64;
 
 /// Most rows of a window that a depthwise kernel takes.
 pub const MAX_WINDOW_ROWS: usize = 11;
