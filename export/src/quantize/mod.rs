@@ -127,6 +127,13 @@ pub enum QuantOp {
         /// Fused activation.
         clamp: Clamp,
     },
+    /// An elementwise function, from the input's steps to the output's.
+    Activation {
+        /// The function.
+        function: crate::graph::Activation,
+    },
+    /// Two or more tensors of one height and width side by side along the channels.
+    Concat,
     /// The same values in another shape, in C, H, W order.
     Reshape,
     /// A standalone activation or change of scale.

@@ -4,12 +4,15 @@
 
 pub mod add;
 pub mod average_pool;
+pub mod concat;
 pub mod conv2d;
 pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
+pub mod lookup;
 pub mod max_pool;
 pub mod packed;
+pub mod packed_dense;
 pub mod packed_depthwise;
 
 use crate::fixed::Requant;
