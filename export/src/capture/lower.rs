@@ -10,7 +10,7 @@ use burn::backend::ir::{
 };
 
 use super::{BATCH, BATCH_SYMBOL, CaptureError, Recorded};
-use crate::graph::{Attribute, DType, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use crate::graph::{Activation, Attribute, DType, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
 
 /// The graph that `recorded` describes, with names as burn numbers its tensors.
 pub(super) fn lower(network: &str, recorded: &Recorded) -> Result<Graph, CaptureError> {
@@ -139,9 +139,11 @@ impl Lowering<'_> {
     fn activation(&mut self, operation: &ActivationOperationIr) -> Option<()> {
         match operation {
             ActivationOperationIr::Relu(UnaryOpIr { input, out }) => self.node(Op::Relu, &[input], out),
-            ActivationOperationIr::Sigmoid(UnaryOpIr { input, out }) => self.other("Sigmoid", [], input, out),
+            ActivationOperationIr::Sigmoid(UnaryOpIr { input, out }) => {
+                self.node(Op::Activation(Activation::Sigmoid), &[input], out)
+            }
             ActivationOperationIr::LeakyRelu(ScalarOpIr { lhs, rhs, out }) => {
-                self.other("LeakyRelu", [("alpha", Attribute::Float(rhs.elem()))], lhs, out)
+                self.node(Op::Activation(Activation::LeakyRelu { alpha: rhs.elem() }), &[lhs], out)
             }
             ActivationOperationIr::Softmax(softmax) => {
                 self.node(Op::Softmax { axis: softmax.axis as i64 }, &[&softmax.input], &softmax.out)
@@ -154,11 +156,11 @@ impl Lowering<'_> {
         match operation {
             NumericOperationIr::Add(BinaryOpIr { lhs, rhs, out }) => self.node(Op::Add, &[lhs, rhs], out),
             NumericOperationIr::Sub(binary) => self.binary("Sub", binary),
-            NumericOperationIr::Mul(binary) => self.binary("Mul", binary),
+            NumericOperationIr::Mul(BinaryOpIr { lhs, rhs, out }) => self.node(Op::Mul, &[lhs, rhs], out),
             NumericOperationIr::Div(binary) => self.binary("Div", binary),
             NumericOperationIr::AddScalar(scalar) => self.scalar(Op::Add, scalar),
             NumericOperationIr::SubScalar(scalar) => self.scalar(other("Sub", []), scalar),
-            NumericOperationIr::MulScalar(scalar) => self.scalar(other("Mul", []), scalar),
+            NumericOperationIr::MulScalar(scalar) => self.scalar(Op::Mul, scalar),
             NumericOperationIr::DivScalar(scalar) => self.scalar(other("Div", []), scalar),
             NumericOperationIr::Clamp(clamp) => {
                 let op = Op::Clip { min: clamp.min.elem(), max: clamp.max.elem() };
@@ -172,7 +174,9 @@ impl Lowering<'_> {
     fn float(&mut self, operation: &FloatOperationIr) -> Option<()> {
         match operation {
             FloatOperationIr::Matmul(matmul) => self.node(Op::MatMul, &[&matmul.lhs, &matmul.rhs], &matmul.out),
-            FloatOperationIr::Tanh(UnaryOpIr { input, out }) => self.other("Tanh", [], input, out),
+            FloatOperationIr::Tanh(UnaryOpIr { input, out }) => {
+                self.node(Op::Activation(Activation::Tanh), &[input], out)
+            }
             FloatOperationIr::Exp(UnaryOpIr { input, out }) => self.other("Exp", [], input, out),
             FloatOperationIr::Sqrt(UnaryOpIr { input, out }) => self.other("Sqrt", [], input, out),
             _ => None,
@@ -188,7 +192,7 @@ impl Lowering<'_> {
             }
             BaseOperationIr::Cat(cat) => {
                 let inputs: Vec<_> = cat.tensors.iter().collect();
-                self.node(other("Concat", [("axis", Attribute::Int(cat.dim as i64))]), &inputs, &cat.out)
+                self.node(Op::Concat { axis: cat.dim as i64 }, &inputs, &cat.out)
             }
             _ => None,
         }

@@ -6,11 +6,14 @@
 //!
 //! Shapes are those of ONNX: NCHW, with the batch as a symbolic first dimension.
 
+pub mod activation;
 pub mod cost;
 pub mod passes;
 pub mod shape;
 
 use std::collections::BTreeMap;
+
+pub use activation::Activation;
 
 /// A network: nodes in topological order, constants by name, and what goes in and out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -161,6 +164,15 @@ pub enum Op {
     GlobalAveragePool,
     /// `Add` of two values of one shape, or of a value and a constant.
     Add,
+    /// `Mul` of two values of one shape, or of a value and a constant.
+    Mul,
+    /// `Concat` of any number of values.
+    Concat {
+        /// The axis along which they are set side by side; 1 is the channels.
+        axis: i64,
+    },
+    /// An elementwise function.
+    Activation(Activation),
     /// `Flatten`: \[N,…\] → \[N,K\].
     Flatten {
         /// First axis of the second dimension.
@@ -172,6 +184,18 @@ pub enum Op {
     Softmax {
         /// The axis that sums to one.
         axis: i64,
+    },
+    /// `LogSoftmax`.
+    LogSoftmax {
+        /// The axis whose exponentials sum to one.
+        axis: i64,
+    },
+    /// `ArgMax`: the first position of the largest value.
+    ArgMax {
+        /// The axis that is searched.
+        axis: i64,
+        /// Whether it stays, with an extent of one.
+        keepdims: bool,
     },
     /// `QuantizeLinear`: x, scale, zero point.
     Quantize {
@@ -289,9 +313,14 @@ impl Op {
             Op::AveragePool { .. } => "AveragePool",
             Op::GlobalAveragePool => "GlobalAveragePool",
             Op::Add => "Add",
+            Op::Mul => "Mul",
+            Op::Concat { .. } => "Concat",
+            Op::Activation(function) => function.name(),
             Op::Flatten { .. } => "Flatten",
             Op::Reshape => "Reshape",
             Op::Softmax { .. } => "Softmax",
+            Op::LogSoftmax { .. } => "LogSoftmax",
+            Op::ArgMax { .. } => "ArgMax",
             Op::Quantize { .. } => "QuantizeLinear",
             Op::Dequantize { .. } => "DequantizeLinear",
             Op::Other { op_type, .. } => op_type,

@@ -70,6 +70,14 @@ pub enum Cause {
         /// The shape asked for.
         wanted: Vec<i64>,
     },
+    /// An axis that the input does not have.
+    #[error("axis {axis} is none of the input's shape {found}")]
+    Axis {
+        /// The axis, as the file has it.
+        axis: i64,
+        /// The input's shape.
+        found: String,
+    },
     /// A dimension that must be a number is a symbol, or a product overflows.
     #[error("shape {0} has a symbol where a number is needed, or more values than fit in memory")]
     NotFixed(String),
@@ -170,10 +178,14 @@ impl Known<'_> {
             Op::BatchNorm { .. } => floats(self.batch_norm()?),
             Op::MaxPool { window } | Op::AveragePool { window, .. } => Ok((self.input(0)?.0, self.pool(window)?)),
             Op::GlobalAveragePool => floats(self.global_pool()?),
-            Op::Add => Ok((self.input(0)?.0, self.broadcast()?)),
+            Op::Add | Op::Mul => Ok((self.input(0)?.0, self.broadcast()?)),
+            Op::Concat { axis } => Ok((self.input(0)?.0, self.concat(*axis)?)),
+            Op::ArgMax { axis, keepdims } => Ok((DType::I64, self.arg_max(*axis, *keepdims)?)),
             Op::Flatten { axis } => Ok((self.input(0)?.0, self.flatten(*axis)?)),
             Op::Reshape => Ok((self.input(0)?.0, self.reshape()?)),
-            Op::Relu | Op::Clip { .. } | Op::Softmax { .. } => self.input(0),
+            Op::Relu | Op::Clip { .. } | Op::Activation(_) | Op::Softmax { .. } | Op::LogSoftmax { .. } => {
+                self.input(0)
+            }
             Op::Quantize { .. } => Ok((self.quantized_type(), self.input(0)?.1)),
             Op::Dequantize { .. } => floats(self.input(0)?.1),
             Op::Other { op_type, .. } if keeps_shape(op_type) => self.input(0),
@@ -267,6 +279,34 @@ impl Known<'_> {
         pairs.map(|(l, r)| broadcast_dim(l, r)).collect::<Option<_>>().ok_or_else(mismatch)
     }
 
+    fn concat(&self, axis: i64) -> Result<Vec<Dim>, Cause> {
+        let (_, first) = self.input(0)?;
+        let at = axis_of(axis, &first)?;
+        let mut sum = 0usize;
+        for position in 0..self.node.inputs.len() {
+            let x = self.ranked(position, first.len())?;
+            let others = |shape: &[Dim]| [&shape[..at], &shape[at + 1..]].concat();
+            if others(&x) != others(&first) {
+                let expected = "equal dimensions but on the axis that is joined";
+                return Err(Cause::Mismatch { left: display(&first), right: display(&x), expected });
+            }
+            let total = fixed(&x[at]).and_then(|extent| sum.checked_add(extent));
+            sum = total.ok_or_else(|| Cause::NotFixed(display(&x)))?;
+        }
+        Ok([&first[..at], &[Dim::Fixed(sum)], &first[at + 1..]].concat())
+    }
+
+    fn arg_max(&self, axis: i64, keepdims: bool) -> Result<Vec<Dim>, Cause> {
+        let (_, mut x) = self.input(0)?;
+        let at = axis_of(axis, &x)?;
+        if keepdims {
+            x[at] = Dim::Fixed(1);
+        } else {
+            x.remove(at);
+        }
+        Ok(x)
+    }
+
     fn flatten(&self, axis: i64) -> Result<Vec<Dim>, Cause> {
         let (_, x) = self.input(0)?;
         let rank = x.len() as i64;
@@ -286,22 +326,16 @@ impl Known<'_> {
     }
 }
 
+/// The position that `axis` names, counted from the end where it is negative.
+fn axis_of(axis: i64, shape: &[Dim]) -> Result<usize, Cause> {
+    let rank = shape.len() as i64;
+    let at = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    if (0..rank).contains(&at) { Ok(at as usize) } else { Err(Cause::Axis { axis, found: display(shape) }) }
+}
+
 /// Operators that change values but no shapes, so that a graph can be described before a pass has removed them.
 fn keeps_shape(op_type: &str) -> bool {
-    const UNARY: [&str; 12] = [
-        "Identity",
-        "Dropout",
-        "Sigmoid",
-        "Tanh",
-        "LeakyRelu",
-        "HardSwish",
-        "HardSigmoid",
-        "Elu",
-        "Exp",
-        "Sqrt",
-        "Neg",
-        "Abs",
-    ];
+    const UNARY: [&str; 7] = ["Identity", "Dropout", "Exp", "Sqrt", "Neg", "Abs", "Erf"];
     UNARY.contains(&op_type)
 }
 
@@ -360,6 +394,7 @@ fn remaining(x: &[Dim], given: &[Option<Dim>]) -> Option<Dim> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Activation;
 
     fn batch() -> Dim {
         Dim::Symbol("batch".into())
@@ -419,6 +454,11 @@ mod tests {
             (Op::Add, image(3, 7, 9), vec![zeros(&[3, 1, 1])], "batch×3×7×9"),
             (Op::BatchNorm { epsilon: 0.0 }, image(3, 7, 9), vec![zeros(&[3]); 4], "batch×3×7×9"),
             (Op::Relu, image(3, 7, 9), vec![], "batch×3×7×9"),
+            (Op::Mul, image(3, 7, 9), vec![zeros(&[3, 1, 1])], "batch×3×7×9"),
+            (Op::Activation(Activation::Tanh), image(3, 7, 9), vec![], "batch×3×7×9"),
+            (Op::ArgMax { axis: -1, keepdims: false }, image(3, 7, 9), vec![], "batch×3×7"),
+            (Op::ArgMax { axis: 1, keepdims: true }, image(3, 7, 9), vec![], "batch×1×7×9"),
+            (Op::Concat { axis: 1 }, image(3, 7, 9), vec![], "batch×3×7×9"),
         ];
         for (op, x, constants, expected) in cases {
             let name = format!("{op:?}");
@@ -439,6 +479,16 @@ mod tests {
         let op = Op::Conv { window: window(3, 1, 1, [0; 4]), groups: 1 };
         let found = output(op, image(2, 7, 7), &[zeros(&[4, 3, 3, 3])]).unwrap_err();
         assert!(matches!(found, Cause::Mismatch { .. }), "{found}");
+    }
+
+    #[test]
+    fn values_set_side_by_side_must_fit() {
+        let fixed = vec![Dim::Fixed(2), Dim::Fixed(3)];
+        let of = |axis, dims: &[usize]| output(Op::Concat { axis }, fixed.clone(), &[zeros(dims)]);
+        assert_eq!(of(-1, &[2, 4]).as_deref().map(display), Ok("2×7".to_string()));
+        assert!(matches!(of(0, &[2, 4]), Err(Cause::Mismatch { .. })));
+        assert_eq!(of(2, &[2, 4]), Err(Cause::Axis { axis: 2, found: "2×3".into() }));
+        assert!(matches!(of(i64::MIN, &[2, 4]), Err(Cause::Axis { .. })));
     }
 
     #[test]

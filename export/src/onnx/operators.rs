@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
-use crate::graph::{Attribute, Data, Op, Tensor, Window};
+use crate::graph::{Activation, Attribute, Data, Op, Tensor, Window};
 
 /// What a node's reader may ask: its attributes, the opset, and the constants among its inputs.
 pub(super) struct Form<'a> {
@@ -39,12 +39,33 @@ fn known(form: &Form) -> Option<Op> {
         "AveragePool" => read_average_pool(a)?,
         "GlobalAveragePool" => Op::GlobalAveragePool,
         "Add" => Op::Add,
+        "Mul" => Op::Mul,
+        "Concat" => Op::Concat { axis: a.int("axis", 1)? },
+        "ArgMax" if a.int("select_last_index", 0)? == 0 => {
+            Op::ArgMax { axis: a.int("axis", 0)?, keepdims: a.int("keepdims", 1)? != 0 }
+        }
         "Flatten" => Op::Flatten { axis: a.int("axis", 1)? },
         "Reshape" if a.int("allowzero", 0)? == 0 => Op::Reshape,
         // Before opset 13 Softmax flattened what follows `axis`: another operator, refused.
         "Softmax" if form.opset >= 13 => Op::Softmax { axis: a.int("axis", -1)? },
+        "LogSoftmax" if form.opset >= 13 => Op::LogSoftmax { axis: a.int("axis", -1)? },
         "QuantizeLinear" if per_tensor_or_channel(a)? => Op::Quantize { axis: a.int("axis", 1)? },
         "DequantizeLinear" if per_tensor_or_channel(a)? => Op::Dequantize { axis: a.int("axis", 1)? },
+        _ => Op::Activation(read_activation(form.op_type, a)?),
+    })
+}
+
+/// Functions that ONNX has as one operator; [`fuse_activation`](crate::graph::passes::fuse_activation) finds the others.
+fn read_activation(op_type: &str, a: &Attributes) -> Option<Activation> {
+    Some(match op_type {
+        "Sigmoid" => Activation::Sigmoid,
+        "Tanh" => Activation::Tanh,
+        "HardSigmoid" => Activation::HardSigmoid { alpha: a.float("alpha", 0.2)?, beta: a.float("beta", 0.5)? },
+        "HardSwish" => Activation::HardSwish,
+        "LeakyRelu" => Activation::LeakyRelu { alpha: a.float("alpha", 0.01)? },
+        "Elu" => Activation::Elu { alpha: a.float("alpha", 1.0)? },
+        "Softplus" => Activation::Softplus,
+        "Gelu" if a.text("approximate", "none")? == "none" => Activation::Gelu,
         _ => return None,
     })
 }
@@ -142,11 +163,33 @@ pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
         }
         Op::Gemm { transposed } => one("transB", Attribute::Int(i64::from(*transposed))),
         Op::BatchNorm { epsilon } => one("epsilon", Attribute::Float(*epsilon)),
-        Op::Flatten { axis } | Op::Softmax { axis } | Op::Quantize { axis } | Op::Dequantize { axis } => {
-            one("axis", Attribute::Int(*axis))
-        }
+        Op::Flatten { axis }
+        | Op::Concat { axis }
+        | Op::Softmax { axis }
+        | Op::LogSoftmax { axis }
+        | Op::Quantize { axis }
+        | Op::Dequantize { axis } => one("axis", Attribute::Int(*axis)),
+        Op::ArgMax { axis, keepdims } => BTreeMap::from([
+            ("axis".into(), Attribute::Int(*axis)),
+            ("keepdims".into(), Attribute::Int(i64::from(*keepdims))),
+        ]),
+        Op::Activation(function) => write_activation(*function),
         Op::Other { attributes, .. } => attributes.clone(),
-        Op::MatMul | Op::Relu | Op::Clip { .. } | Op::GlobalAveragePool | Op::Add | Op::Reshape => BTreeMap::new(),
+        Op::MatMul | Op::Relu | Op::Clip { .. } | Op::GlobalAveragePool | Op::Add | Op::Mul | Op::Reshape => {
+            BTreeMap::new()
+        }
+    }
+}
+
+fn write_activation(function: Activation) -> BTreeMap<String, Attribute> {
+    let alpha = |alpha| one("alpha", Attribute::Float(alpha));
+    match function {
+        Activation::HardSigmoid { alpha, beta } => {
+            BTreeMap::from([("alpha".into(), Attribute::Float(alpha)), ("beta".into(), Attribute::Float(beta))])
+        }
+        Activation::LeakyRelu { alpha: slope } => alpha(slope),
+        Activation::Elu { alpha: limit } => alpha(limit),
+        _ => BTreeMap::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::operators::{Form, read_op};
 use super::proto::{GraphProto, ModelProto, NodeProto};
 use super::tensors::{read_tensor, read_value_info};
 use super::{MAX_FILE_BYTES, OPSETS_READ};
+use crate::graph::passes::fuse_activation;
 use crate::graph::{Attribute, Graph, Node, Op, Tensor, ValueInfo};
 
 /// Reads an ONNX file.
@@ -54,7 +55,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     graph.metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
     check_outputs(&graph, &reader.made)?;
     drop_clip_bounds(&mut graph);
-    Ok(graph)
+    Ok(fuse_activation::fuse(&graph))
 }
 
 fn decode(bytes: &[u8]) -> Result<ModelProto, OnnxError> {

@@ -7,7 +7,7 @@ use super::proto::{
     attribute_type, data_type,
 };
 use super::*;
-use crate::graph::{Attribute, DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use crate::graph::{Activation, Attribute, DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
 
 fn value(name: &str, dims: &[usize]) -> ValueInfo {
     let shape = [Dim::Symbol("batch".into())].into_iter().chain(dims.iter().map(|&d| Dim::Fixed(d)));
@@ -50,6 +50,8 @@ fn every_operator() -> Graph {
         node("free", Op::Clip { min: f32::NEG_INFINITY, max: f32::INFINITY }, &["ceiling.out"]),
         node("max", Op::MaxPool { window }, &["free.out"]),
         node("mean", Op::AveragePool { window: dense, count_include_pad: true }, &["max.out"]),
+        node("product", Op::Mul, &["mean.out", "mean.out"]),
+        node("beside", Op::Concat { axis: 1 }, &["mean.out", "product.out"]),
         node("q", Op::Quantize { axis: 1 }, &["mean.out", "scale", "zero_i8"]),
         node("dq", Op::Dequantize { axis: 0 }, &["q.out", "scale", "zero_i8"]),
         node("global", Op::GlobalAveragePool, &["dq.out"]),
@@ -58,7 +60,18 @@ fn every_operator() -> Graph {
         node("flatten", Op::Flatten { axis: -1 }, &["reshape.out"]),
         node("gemm", Op::Gemm { transposed: true }, &["flatten.out", "head"]),
         node("matmul", Op::MatMul, &["gemm.out", "head"]),
-        node("softmax", Op::Softmax { axis: -1 }, &["matmul.out"]),
+        node("sigmoid", Op::Activation(Activation::Sigmoid), &["matmul.out"]),
+        node("tanh", Op::Activation(Activation::Tanh), &["sigmoid.out"]),
+        node("gate", Op::Activation(Activation::HardSigmoid { alpha: 0.25, beta: 0.5 }), &["tanh.out"]),
+        node("hard", Op::Activation(Activation::HardSwish), &["gate.out"]),
+        node("leaky", Op::Activation(Activation::LeakyRelu { alpha: 0.125 }), &["hard.out"]),
+        node("elu", Op::Activation(Activation::Elu { alpha: 2.0 }), &["leaky.out"]),
+        node("silu", Op::Activation(Activation::Silu), &["elu.out"]),
+        node("softplus", Op::Activation(Activation::Softplus), &["silu.out"]),
+        node("gelu", Op::Activation(Activation::Gelu), &["softplus.out"]),
+        node("log", Op::LogSoftmax { axis: 1 }, &["gelu.out"]),
+        node("class", Op::ArgMax { axis: 1, keepdims: false }, &["gelu.out"]),
+        node("softmax", Op::Softmax { axis: -1 }, &["log.out"]),
         node("widget", other, &["softmax.out", "", "unsigned", "bias"]),
     ];
     let constants = [

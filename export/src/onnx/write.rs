@@ -1,5 +1,7 @@
 //! Graph → bytes: the same bytes for the same graph.
 
+use std::f32::consts::SQRT_2;
+
 use prost::Message;
 
 use super::attributes::write_attribute;
@@ -9,7 +11,7 @@ use super::proto::{
 };
 use super::tensors::{write_tensor, write_value_info};
 use super::{IR_WRITTEN, OPSET_WRITTEN};
-use crate::graph::{Graph, Node, Op, Tensor, shape};
+use crate::graph::{Activation, Graph, Node, Op, Tensor, shape};
 
 /// Metadata key whose value is also the file's doc_string.
 pub const DESCRIPTION: &str = "description";
@@ -51,8 +53,10 @@ fn split_domain(op_type: &str) -> (&str, &str) {
 fn write_graph(graph: &Graph) -> GraphProto {
     let mut initializer: Vec<TensorProto> = graph.initializers.iter().map(|(name, t)| write_tensor(t, name)).collect();
     initializer.extend(graph.nodes.iter().flat_map(clip_bounds));
+    let (nodes, constants): (Vec<_>, Vec<_>) = graph.nodes.iter().map(spelled_out).unzip();
+    initializer.extend(constants.into_iter().flatten());
     GraphProto {
-        node: graph.nodes.iter().map(write_node).collect(),
+        node: nodes.into_iter().flatten().collect(),
         name: graph.name.clone(),
         initializer,
         input: graph.inputs.iter().map(write_value_info).collect(),
@@ -84,6 +88,41 @@ fn write_node(node: &Node) -> NodeProto {
         op_type: op_type.into(),
         domain: domain.into(),
         attribute: write_op(&node.op).iter().map(|(name, value)| write_attribute(name, value)).collect(),
+    }
+}
+
+/// A node as opset 18 spells it: most as one, some activations as several, with their constants. The last one has the node's name and
+/// output, and [`fuse_activation`](crate::graph::passes::fuse_activation) makes them one again.
+fn spelled_out(node: &Node) -> (Vec<NodeProto>, Vec<TensorProto>) {
+    let (Some(x), Some(y)) = (node.inputs.first(), node.outputs.first()) else {
+        return (vec![write_node(node)], Vec::new());
+    };
+    let part = |suffix: &str, op: Op, inputs: &[&str]| {
+        let inputs = inputs.iter().map(|i| i.to_string()).collect();
+        let (name, outputs) = (format!("{}.{suffix}", node.name), vec![format!("{y}.{suffix}")]);
+        write_node(&Node { name, op, inputs, outputs })
+    };
+    let last = |a: &str, b: &str| write_node(&Node { op: Op::Mul, inputs: vec![a.into(), b.into()], ..node.clone() });
+    let other = |op_type: &str| Op::Other { op_type: op_type.into(), attributes: Default::default() };
+    let of = |suffix: &str| format!("{y}.{suffix}");
+    match node.op {
+        Op::Activation(Activation::Silu) => {
+            (vec![part("sigmoid", Op::Activation(Activation::Sigmoid), &[x]), last(x, &of("sigmoid"))], Vec::new())
+        }
+        Op::Activation(Activation::Gelu) => {
+            let name = |constant: &str| format!("{}.{constant}", node.name);
+            let constants = [("root", SQRT_2), ("one", 1.0), ("half", 0.5)]
+                .map(|(suffix, value)| write_tensor(&Tensor::f32(&[], vec![value]), &name(suffix)));
+            let nodes = vec![
+                part("scaled", other("Div"), &[x, &name("root")]),
+                part("erf", other("Erf"), &[&of("scaled")]),
+                part("double", Op::Add, &[&of("erf"), &name("one")]),
+                part("product", Op::Mul, &[x, &of("double")]),
+                last(&of("product"), &name("half")),
+            ];
+            (nodes, constants.to_vec())
+        }
+        _ => (vec![write_node(node)], Vec::new()),
     }
 }
 

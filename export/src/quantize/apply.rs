@@ -62,6 +62,7 @@ fn is_supported(graph: &Graph, node: &Node) -> bool {
         Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul => !constant(0) && constant(1),
         Op::Add => !constant(0) && !constant(1),
         Op::BatchNorm { .. } | Op::Quantize { .. } | Op::Dequantize { .. } | Op::Other { .. } => false,
+        Op::Activation(_) | Op::Concat { .. } | Op::Mul | Op::LogSoftmax { .. } | Op::ArgMax { .. } => false,
         _ => true,
     }
 }

@@ -6,6 +6,7 @@
 pub mod dead;
 pub mod flatten;
 pub mod fold_batchnorm;
+pub mod fuse_activation;
 pub mod identity;
 pub mod names;
 pub mod to_gemm;
@@ -161,14 +162,14 @@ mod tests {
     #[test]
     fn all_unsupported_nodes_are_listed_at_once() {
         let nodes = vec![
-            node("a", other("Sigmoid"), &["x"]),
+            node("a", other("Resize"), &["x"]),
             node("b", Op::Relu, &["a.out"]),
             node("c", other("com.microsoft.FusedConv"), &["b.out"]),
             node("d", Op::MatMul, &["c.out", "b.out"]),
         ];
         let error = supported(&graph(&[4], nodes, &[])).unwrap_err();
         assert_eq!(error.nodes.len(), 3);
-        assert!(error.nodes[0].starts_with("`a` (Sigmoid): use Relu"), "{error}");
+        assert!(error.nodes[0].starts_with("`a` (Resize): the road"), "{error}");
         assert!(error.nodes[1].starts_with("`c` (com.microsoft.FusedConv)"), "{error}");
         assert!(error.nodes[2].starts_with("`d` (MatMul): its weights"), "{error}");
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{Activation, Graph, Node, Op};
 
 /// The graph with its one input called `input`, its one output `output`, and every node and value in between renamed.
 /// Weights keep their names; other constants are called after the node that reads them.
@@ -87,11 +87,7 @@ fn module_path(parameter: &str) -> Option<&str> {
 }
 
 fn is_activation(op: &Op) -> bool {
-    match op {
-        Op::Relu | Op::Clip { .. } | Op::Softmax { .. } => true,
-        Op::Other { op_type, .. } => matches!(op_type.as_str(), "Sigmoid" | "Tanh" | "LeakyRelu" | "HardSwish"),
-        _ => false,
-    }
+    matches!(op, Op::Relu | Op::Clip { .. } | Op::Activation(_) | Op::Softmax { .. } | Op::LogSoftmax { .. })
 }
 
 /// What an operator does, in a word.
@@ -106,9 +102,24 @@ fn word(op: &Op) -> &str {
         Op::MaxPool { .. } => "pool",
         Op::AveragePool { .. } | Op::GlobalAveragePool => "average",
         Op::Add => "add",
+        Op::Mul => "mul",
+        Op::Concat { .. } => "concat",
+        Op::Activation(function) => match function {
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::HardSigmoid { .. } => "hard_sigmoid",
+            Activation::HardSwish => "hard_swish",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Elu { .. } => "elu",
+            Activation::Silu => "silu",
+            Activation::Softplus => "softplus",
+            Activation::Gelu => "gelu",
+        },
         Op::Flatten { .. } => "flatten",
         Op::Reshape => "reshape",
         Op::Softmax { .. } => "softmax",
+        Op::LogSoftmax { .. } => "log_softmax",
+        Op::ArgMax { .. } => "arg_max",
         Op::Quantize { .. } => "quantize",
         Op::Dequantize { .. } => "dequantize",
         Op::Other { op_type, .. } => op_type,
