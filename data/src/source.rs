@@ -10,8 +10,8 @@ pub enum Source {
     Mnist,
     /// The generator: 10,000 images to train on and 2,000 to test with, from seeds of their own.
     Digits,
-    /// A folder with the IDX files of a data set.
-    Dir(PathBuf),
+    /// A folder with the IDX files of a data set. Other folders and files are for those who read more kinds than [`open`].
+    Path(PathBuf),
 }
 
 /// Which part of a data set.
@@ -26,12 +26,12 @@ pub enum Split {
 impl FromStr for Source {
     type Err = Infallible;
 
-    /// `mnist`, `digits`, or a folder (write `./mnist` for a folder of that name). Whether the folder is there is found out by [`open`].
+    /// `mnist`, `digits`, or a path (write `./mnist` for a folder of that name). Whether it is there is found out by [`open`].
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text {
             "mnist" => Self::Mnist,
             "digits" => Self::Digits,
-            folder => Self::Dir(folder.into()),
+            path => Self::Path(path.into()),
         })
     }
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Source {
         match self {
             Self::Mnist => f.write_str("mnist"),
             Self::Digits => f.write_str("digits"),
-            Self::Dir(folder) => folder.display().fmt(f),
+            Self::Path(path) => path.display().fmt(f),
         }
     }
 }
@@ -66,7 +66,7 @@ pub fn open(source: &Source, split: Split) -> Result<Dataset, DataError> {
             Split::Train => digits::generate(digits::TRAIN_SEED, 10_000),
             Split::Test => digits::generate(digits::TEST_SEED, 2_000),
         }),
-        Source::Dir(folder) => folder::open(folder, split),
+        Source::Path(folder) => folder::open(folder, split),
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let parse = |text: &str| text.parse::<Source>().unwrap();
         assert_eq!(parse("mnist"), Source::Mnist);
         assert_eq!(parse("digits"), Source::Digits);
-        assert_eq!(parse("./mnist"), Source::Dir("./mnist".into()));
+        assert_eq!(parse("./mnist"), Source::Path("./mnist".into()));
         for text in ["mnist", "digits", "/some/where"] {
             assert_eq!(parse(text).to_string(), text);
         }
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn no_such_folder() {
-        let error = open(&Source::Dir("/no/such/folder".into()), Split::Test).unwrap_err();
+        let error = open(&Source::Path("/no/such/folder".into()), Split::Test).unwrap_err();
         assert!(matches!(error, DataError::NoFolder { .. }));
         assert!(error.to_string().starts_with("/no/such/folder: expected a folder"));
     }

@@ -26,6 +26,6 @@ fn its_sizes_and_first_labels() {
 
 #[test]
 fn it_is_recognized_in_a_folder() {
-    let Some([train, test]) = real(|folder| Source::Dir(folder.into())) else { return };
+    let Some([train, test]) = real(|folder| Source::Path(folder.into())) else { return };
     assert_eq!((train.name.as_str(), test.name.as_str(), test.classes), ("mnist", "mnist", 10));
 }

@@ -3,7 +3,8 @@
 //! ONNX is the hub, and every stage is a file. Along the road: [`capture`] turns a burn module into a [`graph`];
 //! [`float`] writes it as ONNX once tract gives the same logits; [`onnx`] is the file; [`quantize`] makes it int8;
 //! [`mod@plan`] decides order, memory and packing for `infer_nostd`; [`validate`] asks every stage about the same images,
-//! [`board`] the emulated chips among them. [`npy`], [`image_file`], [`files`] and [`report`] serve the command line.
+//! [`board`] the emulated chips among them. [`inputs`] feeds them, from data sets,
+//! [`npy`] arrays and [`picture`]s; [`files`] and [`report`] serve the command line.
 //!
 //! ```
 //! use export::{onnx, plan, quantize::qdq};
@@ -20,9 +21,10 @@ pub mod capture;
 pub mod files;
 pub mod float;
 pub mod graph;
-pub mod image_file;
+pub mod inputs;
 pub mod npy;
 pub mod onnx;
+pub mod picture;
 pub mod plan;
 pub mod quantize;
 pub mod report;

@@ -182,7 +182,7 @@ fn an_image_of_the_wrong_size() {
         let values = width * height * if kind == "P6" { 3 } else { 1 };
         let image = [format!("{kind} {width} {height} 255\n").as_bytes(), &vec![0; values]].concat();
         let folder = Folder::new().with("net.plan", &net_plan()).with("picture", &image);
-        folder.refuses("run net.plan --input picture -o out", &["picture", "expected images of 1×28×28", found]);
+        folder.refuses("run net.plan --input picture -o out", &["picture", "expected inputs of 1×28×28", found]);
     }
 }
 

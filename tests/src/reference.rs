@@ -77,25 +77,24 @@ fn evaluate(graph: &QuantGraph, node: &QuantNode, inputs: &[&Map]) -> Vec<i64> {
             map.values.iter().zip(&other.values).map(|(&a, &b)| sum.round(acc(a, b), y, *clamp)).collect()
         }
         QuantOp::Reshape => map.values.clone(),
+        QuantOp::Requantize { clamp } => requantize(map, x, y, *clamp),
         QuantOp::Activation { function } => {
-            let value = |&q: &i64| function.eval((q - x.zero_point as i64) as f64 * x.scale as f64);
-            let steps = |q| (value(q) / y.scale as f64).round_ties_even() as i64;
-            map.values.iter().map(|q| (y.zero_point as i64 + steps(q)).clamp(-128, 127)).collect()
+            let value = |v: i64| {
+                let real = function.eval(x.scale as f64 * (v - x.zero_point as i64) as f64);
+                ((real / y.scale as f64).round_ties_even() + y.zero_point as f64).clamp(-128.0, 127.0) as i64
+            };
+            map.values.iter().map(|&v| value(v)).collect()
         }
         QuantOp::Concat => {
-            let tensors = node.inputs.iter().map(|&id| &graph.tensors[id]);
-            let part = |(x, map): (&QuantTensor, &&Map)| {
-                let sum = Sum::new(x.scale as f64, 0.0, y);
-                let value = |&v: &i64| sum.round(sum.weights[0] * (v - x.zero_point as i64), y, Clamp::NONE);
-                map.values.iter().map(value).collect::<Vec<_>>()
-            };
-            tensors.zip(inputs).flat_map(part).collect()
-        }
-        QuantOp::Requantize { clamp } => {
-            let sum = Sum::new(x.scale as f64, 0.0, y);
-            map.values.iter().map(|&v| sum.round(sum.weights[0] * (v - x.zero_point as i64), y, *clamp)).collect()
+            let parts = node.inputs.iter().zip(inputs);
+            parts.flat_map(|(&id, part)| requantize(part, &graph.tensors[id], y, Clamp::NONE)).collect()
         }
     }
+}
+
+fn requantize(map: &Map, x: &QuantTensor, y: &QuantTensor, clamp: Clamp) -> Vec<i64> {
+    let sum = Sum::new(x.scale as f64, 0.0, y);
+    map.values.iter().map(|&v| sum.round(sum.weights[0] * (v - x.zero_point as i64), y, clamp)).collect()
 }
 
 fn is_global(window: &Window, map: &Map) -> bool {

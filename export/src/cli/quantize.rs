@@ -1,15 +1,16 @@
 //! `export quantize`: float ONNX → int8 QDQ ONNX.
 
-use super::{CheckFailed, files, images::check_shape, progress};
+use super::{CheckFailed, files, progress};
 use anyhow::{Context, Result, ensure};
-use data::{Dataset, Split};
+use data::Split;
 use export::{
     files::write_atomically,
     graph::{Graph, passes, shape},
+    inputs::{Inputs, spread},
     onnx,
     quantize::{self, QuantGraph, QuantOp, QuantTensor, Range, Ranges, qdq},
     report,
-    validate::{self, images, stage::BATCH},
+    validate::{self, Answers, stage::BATCH},
 };
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,11 @@ pub struct Quantize {
     /// The float ONNX file
     #[arg(value_name = "FLOAT.onnx")]
     float: PathBuf,
-    /// Images to calibrate with, from the training part: mnist, digits, or a folder of IDX files
+    /// Inputs to calibrate with, from the training part: mnist, digits, a folder of IDX files or of pictures, a .npy or .npz file
+    /// (numbers as they are, bytes as pixel / 255; N×C×H×W, N×H×W×C or N×K)
     #[arg(long, value_name = "SOURCE")]
     calibration: data::Source,
-    /// How many images to calibrate with
+    /// How many inputs to calibrate with
     #[arg(long, default_value_t = 512, value_name = "N")]
     limit: usize,
     /// The file to write; int8.onnx beside the float file where not given
@@ -38,31 +40,58 @@ impl Quantize {
     /// Calibrates, quantizes, writes, and verifies what was written.
     pub fn run(&self) -> Result<()> {
         let graph = read(&self.float)?;
-        let (calibration, held_out) = self.images(&graph)?;
-        let ranges = calibrate(&graph, &calibration).with_context(|| self.float.display().to_string())?;
+        let inputs = self.inputs(&graph)?;
+        let parts = Parts::of(inputs.len(), self.limit);
+        let ranges =
+            calibrate(&graph, &inputs, &parts.calibration).with_context(|| self.float.display().to_string())?;
         let quantized = quantize::quantize(&graph, &ranges).with_context(|| self.float.display().to_string())?;
         print!("{}", table(&quantized, &ranges));
 
         let output = self.output.clone().unwrap_or_else(|| self.float.with_file_name("int8.onnx"));
         let bytes = onnx::to_bytes(&qdq::to_graph(&quantized));
         files::distinct(&self.float, &output)?;
-        compare(&onnx::to_bytes(&graph), &bytes, &held_out).with_context(|| self.float.display().to_string())?;
+        compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts.held_out)
+            .with_context(|| self.float.display().to_string())?;
         write_atomically(&output, &bytes, |written| check(written, &quantized))?;
-        println!("{} written, calibrated with {} images of {}", output.display(), calibration.len(), calibration.name);
+        println!(
+            "{} written, calibrated with {} inputs of {}",
+            output.display(),
+            parts.calibration.len(),
+            inputs.name()
+        );
         Ok(())
     }
 
-    /// Calibration images from the front of the training part, and others from its end to verify with.
-    fn images(&self, graph: &Graph) -> Result<(Dataset, Dataset)> {
-        let training = data::open(&self.calibration, Split::Train)?;
+    /// What the network is fed while it is quantized.
+    fn inputs(&self, graph: &Graph) -> Result<Inputs> {
         let dims = shape::sample_dims(&graph.inputs[0]).context("the size of the network's input is not fixed")?;
         let takes = [0, 1, 2].map(|axis| dims.get(axis).copied().unwrap_or(1));
-        check_shape(&self.float, takes, &training.name, [training.channels, training.height, training.width])?;
-        let most = training.len() - 1;
-        ensure!((1..=most).contains(&self.limit), "--limit: expected 1 to {most} images, found {}", self.limit);
-        let (calibration, rest) = training.split_at(self.limit);
-        let skipped = rest.len().saturating_sub(HELD_OUT);
-        Ok((calibration, rest.split_at(skipped).1))
+        let inputs = Inputs::open(&self.calibration, Split::Train, takes)
+            .with_context(|| format!("{}, to calibrate {}", self.calibration, self.float.display()))?;
+        ensure!(!inputs.is_empty(), "{}: expected at least one input, found none", self.calibration);
+        ensure!(self.limit > 0, "--limit: expected at least 1, found 0");
+        Ok(inputs)
+    }
+}
+
+/// Which inputs ranges are taken from, and which others the result is held against.
+struct Parts {
+    calibration: Vec<usize>,
+    held_out: Vec<usize>,
+}
+
+impl Parts {
+    /// `limit` to calibrate with and [`HELD_OUT`] others, from all over the source; three quarters and one where there are fewer.
+    fn of(count: usize, limit: usize) -> Self {
+        let all = spread(count, limit.saturating_add(HELD_OUT));
+        let apart = all.len().saturating_sub(limit).max(all.len() / 4);
+        let is_apart = |i: usize| (i + 1) * apart / all.len() > i * apart / all.len();
+        let (apart, calibration): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|&(i, _)| is_apart(i));
+        let calibration: Vec<usize> = calibration.into_iter().map(|(_, &index)| index).collect();
+        let held_out: Vec<usize> = apart.into_iter().map(|(_, &index)| index).collect();
+        // A single input has to serve for both.
+        let held_out = if held_out.is_empty() { calibration.clone() } else { held_out };
+        Self { calibration, held_out }
     }
 }
 
@@ -76,17 +105,21 @@ fn read(path: &Path) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The ranges of the network over these images. The input's is known beforehand: pixels are 0 to 1 in all images, of
-/// whatever part of it these happen to hold.
-fn calibrate(graph: &Graph, dataset: &Dataset) -> Result<Ranges> {
-    let progress = progress::bar("calibrating", dataset.len());
-    let batches = (0..dataset.len()).step_by(BATCH).map(|start| {
-        let batch = start..(start + BATCH).min(dataset.len());
+/// The ranges of the network over these inputs. That of pixels is known beforehand: 0 to 1, of whatever part of it these
+/// happen to hold.
+fn calibrate(graph: &Graph, inputs: &Inputs, chosen: &[usize]) -> Result<Ranges> {
+    let progress = progress::bar("calibrating", chosen.len());
+    let mut failure = None;
+    let batches = chosen.chunks(BATCH).map_while(|batch| {
         progress.inc(batch.len() as u64);
-        images::nchw(dataset, batch)
+        inputs.read(batch.iter().copied()).map_err(|error| failure = Some(error)).ok()
     });
-    let mut ranges = quantize::calibrate(graph, BATCH, batches)?;
-    ranges.insert(graph.inputs[0].name.clone(), Range::UNIT);
+    let ranges = quantize::calibrate(graph, BATCH, batches);
+    failure.map_or(Ok(()), Err)?;
+    let mut ranges = ranges?;
+    if inputs.are_pixels() {
+        ranges.insert(graph.inputs[0].name.clone(), Range::UNIT);
+    }
     progress.finish_and_clear();
     Ok(ranges)
 }
@@ -129,17 +162,44 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
     ))
 }
 
-/// Says how the int8 file in tract does against the float one, on images that calibration has not seen.
-fn compare(float: &[u8], int8: &[u8], held_out: &Dataset) -> Result<()> {
+/// Says how the int8 file in tract does against the float one, on inputs that calibration has not seen.
+fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Result<()> {
     let progress = progress::bar("verifying", 2 * held_out.len());
-    let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, held_out, &|n| progress.inc(n as u64));
+    let ask = |bytes: &[u8]| -> Result<Answers> {
+        let stage = validate::open(bytes)?;
+        let mut answers = Answers { stage: stage.name().into(), logits: Vec::new(), step: stage.output_scale() };
+        for batch in held_out.chunks(BATCH) {
+            answers.logits.extend(stage.answer(&inputs.read(batch.iter().copied())?)?);
+            progress.inc(batch.len() as u64);
+        }
+        Ok(answers)
+    };
     let (before, after) = (ask(float)?, ask(int8)?);
     progress.finish_and_clear();
-    let row = validate::compare(&after, Some(&before), &held_out.labels);
+    let row = validate::compare(&after, Some(&before), &vec![0; held_out.len()]);
     let difference = row.against.context("there is a stage before")?;
     println!(
-        "verified in tract on {} other training images: {:.2} % of the classes as in float, SQNR of the logits {:.1} dB",
+        "verified in tract on {} other inputs: {:.2} % of the classes as in float, SQNR of the logits {:.1} dB",
         row.images, difference.agreement, difference.sqnr_db,
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_out_is_apart() {
+        for (count, limit, calibration, held_out) in
+            [(64, 512, 48, 16), (5000, 512, 512, 1000), (600, 512, 450, 150), (2, 9, 2, 0)]
+        {
+            let parts = Parts::of(count, limit);
+            let expected = if held_out == 0 { calibration } else { held_out };
+            assert_eq!((parts.calibration.len(), parts.held_out.len()), (calibration, expected), "{count} {limit}");
+            let shared = parts.held_out.iter().filter(|i| parts.calibration.contains(i)).count();
+            assert_eq!(shared, if held_out == 0 { 2 } else { 0 });
+            assert!(parts.held_out.iter().all(|&i| i < count));
+        }
+    }
 }

@@ -1,14 +1,13 @@
 //! `export run`: any stage's file over images from a file, floats in, floats out.
 
-use super::images::check_shape;
 use super::network::{self, Network};
 use super::{emulated, files, progress};
 use anyhow::{Context, Result};
 use clap::Args;
 use export::board::On;
-use export::image_file;
+use export::inputs::Inputs;
 use export::npy::{self, Array};
-use export::validate::{self, Stage};
+use export::validate::{self, Stage, stage::BATCH};
 use std::path::PathBuf;
 
 /// Run an ONNX file (in tract) or a plan (in the engine) over images
@@ -22,9 +21,9 @@ On a board a plan runs as it is, and an int8 ONNX file by the fastest plan for t
 pub struct Run {
     /// A float or int8 ONNX file, or a plan; a folder stands for its int8.onnx
     file: PathBuf,
-    /// Images: .npy (float32 as it is, uint8 as pixel / 255; N×C×H×W), IDX, .png, .pgm or .ppm
+    /// Inputs: .npy or .npz (numbers as they are, bytes as pixel / 255; N×C×H×W, N×H×W×C or N×K), IDX, .png, .jpg, .pgm or .ppm
     #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    input: data::Source,
     /// Where to write the answers, N×K float32; they are printed where this is not given
     #[arg(short, long, value_name = "OUT.npy")]
     output: Option<PathBuf>,
@@ -37,11 +36,11 @@ impl Run {
     /// Runs, and prints or writes the answers.
     pub fn run(&self) -> Result<()> {
         let stage = self.stage()?;
-        let images = image_file::read(&self.input)?;
-        check_shape(&self.file, stage.input_shape(), &self.input.display().to_string(), images.shape)?;
-        let count = images.values.len() / stage.image_len();
-        anyhow::ensure!(count > 0, "{}: expected at least one image, found none", self.input.display());
-        let answers = self.answers(&*stage, &images.values)?;
+        let inputs = Inputs::open(&self.input, data::Split::Test, stage.input_shape())
+            .with_context(|| self.file.display().to_string())?;
+        let count = inputs.len();
+        anyhow::ensure!(count > 0, "{}: expected at least one image, found none", self.input);
+        let answers = self.answers(&*stage, &inputs)?;
         match &self.output {
             Some(output) => {
                 let dims = vec![count, answers.len() / count];
@@ -68,12 +67,13 @@ impl Run {
         Ok(Box::new(emulated::stage(on, &network.plan_for(on.0)?).with_context(name)?))
     }
 
-    fn answers(&self, stage: &dyn Stage, images: &[f32]) -> Result<Vec<f32>> {
-        let progress = progress::bar("running", images.len() / stage.image_len());
+    fn answers(&self, stage: &dyn Stage, inputs: &Inputs) -> Result<Vec<f32>> {
+        let progress = progress::bar("running", inputs.len());
         let mut answers = Vec::new();
-        for batch in images.chunks(validate::stage::BATCH * stage.image_len()) {
-            answers.extend(stage.answer(batch).with_context(|| self.file.display().to_string())?);
-            progress.inc((batch.len() / stage.image_len()) as u64);
+        for start in (0..inputs.len()).step_by(BATCH) {
+            let batch = start..(start + BATCH).min(inputs.len());
+            progress.inc(batch.len() as u64);
+            answers.extend(stage.answer(&inputs.read(batch)?).with_context(|| self.file.display().to_string())?);
         }
         progress.finish_and_clear();
         Ok(answers)

@@ -31,6 +31,7 @@ mod tests;
 mod write;
 
 pub use error::{FileError, OnnxError};
+pub(crate) use operators::operator;
 pub use read::{from_bytes, from_file};
 pub use write::to_bytes;
 

@@ -26,6 +26,13 @@ pub(super) fn read_op(form: &Form) -> Op {
     known(form).unwrap_or_else(|| Op::Other { op_type: form.op_type.into(), attributes: form.attributes.0.clone() })
 }
 
+/// The operator that `op_type` with these attributes is, for nodes that spell it in another form.
+pub(crate) fn operator(op_type: &str, attributes: &BTreeMap<String, Attribute>, weight_dims: Option<&[usize]>) -> Op {
+    let attributes = &Attributes(attributes.clone());
+    let (constants, present) = (vec![], vec![]);
+    read_op(&Form { op_type, opset: super::OPSET_WRITTEN, attributes, constants, present, weight_dims })
+}
+
 fn known(form: &Form) -> Option<Op> {
     let a = form.attributes;
     Some(match form.op_type {

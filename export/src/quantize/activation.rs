@@ -24,7 +24,7 @@ impl Bounds {
     }
 
     /// These bounds, and then `next`'s. (Not f32::clamp, which panics where a file's bounds are NaN.)
-    fn then(self, next: Bounds) -> Bounds {
+    pub fn then(self, next: Bounds) -> Bounds {
         let bound = |x: f32| x.max(next.low).min(next.high);
         Bounds { low: bound(self.low), high: bound(self.high) }
     }
@@ -76,7 +76,8 @@ fn following_activation(graph: &Graph, site: &Site) -> Option<(usize, Bounds)> {
     Some((reader, Bounds::of(&graph.nodes[reader].op)?))
 }
 
-fn carries_activation(op: &Op) -> bool {
+/// Whether an operator's int8 form has bounds.
+pub(super) fn carries_activation(op: &Op) -> bool {
     matches!(op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul | Op::Add | Op::Relu | Op::Clip { .. })
 }
 

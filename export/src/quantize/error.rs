@@ -99,6 +99,17 @@ pub enum QuantizeError {
         /// The output channel.
         channel: usize,
     },
+    /// Operators of an int8 file that work on floats.
+    #[error(
+        "{} of the network's operators would work on floats, and the engine has int8 only: {}. Quantize what they read and \
+         what they make (a QuantizeLinear and DequantizeLinear after each operator, the network's last one included), or \
+         replace them.",
+        nodes.len(), nodes.join("; ")
+    )]
+    Float {
+        /// Each node's name, operator, and what is missing.
+        nodes: Vec<String>,
+    },
     /// An int8 file that is not in the form this toolchain reads.
     #[error(
         "`{node}`: expected {expected}, found {found}. Write the file with `export quantize`, or quantize it as QDQ with \

@@ -20,6 +20,8 @@ pub(super) fn op(
         Op::AveragePool { window, count_include_pad } => QuantOp::AveragePool { window, count_include_pad },
         Op::GlobalAveragePool => QuantOp::AveragePool { window: shape::whole(input.shape), count_include_pad: false },
         Op::Add => QuantOp::Add { clamp },
+        Op::Activation(function) => QuantOp::Activation { function },
+        Op::Concat { .. } => QuantOp::Concat,
         Op::Flatten { .. } | Op::Reshape => QuantOp::Reshape,
         Op::Relu | Op::Clip { .. } => QuantOp::Requantize { clamp },
         _ => return Err(QuantizeError::Unsupported { nodes: vec![format!("{} `{}`", node.op.name(), node.name)] }),

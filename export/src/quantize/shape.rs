@@ -31,13 +31,17 @@ fn image(info: &ValueInfo) -> Option<Shape> {
     }
 }
 
-/// What ONNX allows and an int8 operator does not: sums that broadcast, matrices applied to rows of images, reshapes
+/// What ONNX allows and an int8 operator does not: sums that broadcast, maps set side by side by rows, matrices applied to rows of images, reshapes
 /// across the batch.
 pub(super) fn check(node: &Node, op: &QuantOp, inputs: &[Shape], output: Shape) -> Result<(), QuantizeError> {
     let values = |shape: Shape| shape.iter().product::<usize>();
     let fits = match op {
         QuantOp::Add { .. } => inputs.iter().all(|&input| input == output),
         QuantOp::Dense { weights, .. } => weights.shape[1] == values(inputs[0]) && output == [weights.shape[0], 1, 1],
+        QuantOp::Concat => {
+            inputs.iter().all(|input| input[1..] == output[1..])
+                && inputs.iter().map(|input| input[0]).sum::<usize>() == output[0]
+        }
         QuantOp::Reshape => values(inputs[0]) == values(output),
         _ => true,
     };

@@ -1,148 +1,165 @@
-//! Constants of a QDQ graph, checked: scales, zero points, weights and biases.
+//! Constants of a QDQ graph, checked and brought into this scheme: scales, zero points, weights and biases.
 
 use super::super::{Affine, QuantizeError, Weights, constants::transpose};
 use super::read::Result;
-use crate::graph::{Data, Graph, Node, Op, Tensor};
+use super::steps::Steps;
+use crate::graph::{DType, Data, Graph, Node, Op, Tensor};
 
-/// How far a bias scale may be from x·w, relative to it: a few roundings of f32.
+/// How far a bias scale may be from x·w, relative to it, for stored biases to be taken as they are: a few roundings of
+/// f32.
 const BIAS_SCALE_TOLERANCE: f64 = 1e-6;
 
 /// The constants of a graph.
+#[derive(Clone, Copy)]
 pub(super) struct Constants<'g> {
     pub graph: &'g Graph,
 }
 
 impl<'g> Constants<'g> {
-    /// The DequantizeLinear that makes `value`.
-    pub fn dequantize(&self, value: &str, reader: &str) -> Result<&'g Node> {
-        let producer = self.graph.producer(value).map(|index| &self.graph.nodes[index]);
-        match producer {
-            Some(node) if matches!(node.op, Op::Dequantize { .. }) => Ok(node),
-            Some(node) => Err(QuantizeError::form(
-                reader,
-                format!("`{value}` to come from a DequantizeLinear"),
-                format!("{} `{}`", node.op.name(), node.name),
-            )),
-            None => Err(QuantizeError::form(
-                reader,
-                format!("`{value}` to come from a DequantizeLinear"),
-                "a constant, an input or nothing",
-            )),
-        }
+    /// The node that makes `value`.
+    pub fn maker(&self, value: &str) -> Option<&'g Node> {
+        self.graph.producer(value).map(|index| &self.graph.nodes[index])
     }
 
     /// Scale and zero point of an activation's QuantizeLinear or DequantizeLinear.
+    ///
+    /// An unsigned byte less its zero point is the signed byte 128 below less a zero point 128 below: the shift is exact.
     pub fn affine(&self, node: &Node) -> Result<Affine> {
         let (scale, zero_point) = (self.graph.constant(node, 1), self.graph.constant(node, 2));
-        match (scale.map(|t| &t.data), zero_point.map(|t| &t.data)) {
-            (Some(Data::F32(scale)), Some(Data::I8(zero_point)))
-                if scale.len() == 1 && zero_point.len() == 1 && is_scale(scale[0]) =>
-            {
-                Ok(Affine { scale: scale[0], zero_point: zero_point[0] })
+        let step = match zero_point.map(|t| &t.data) {
+            Some(Data::I8(zero)) if zero.len() == 1 => Some(zero[0]),
+            Some(Data::U8(zero)) if zero.len() == 1 => Some(shifted(zero[0])),
+            None if node.input(2).is_none() => self.absent_zero_point(node),
+            _ => None,
+        };
+        match (scale.map(|t| &t.data), step) {
+            (Some(Data::F32(scale)), Some(zero_point)) if scale.len() == 1 && is_scale(scale[0]) => {
+                Ok(Affine { scale: scale[0], zero_point })
             }
             _ => Err(QuantizeError::form(
                 &node.name,
-                "one finite positive float32 scale and one int8 zero point, both constants",
+                "one finite positive float32 scale and one int8 or uint8 zero point, both constants",
                 format!("scale {}, zero point {}", describe(scale), describe(zero_point)),
             )),
         }
     }
 
+    /// 0 of the stored type, which is unsigned where a QuantizeLinear says nothing.
+    fn absent_zero_point(&self, node: &Node) -> Option<i8> {
+        let stored = if matches!(node.op, Op::Quantize { .. }) { DType::U8 } else { self.stored_type(node.input(0)?)? };
+        match stored {
+            DType::I8 => Some(0),
+            DType::U8 => Some(shifted(0)),
+            _ => None,
+        }
+    }
+
+    fn stored_type(&self, value: &str) -> Option<DType> {
+        if let Some(input) = self.graph.inputs.iter().find(|input| input.name == value) {
+            return Some(input.dtype);
+        }
+        let maker = self.maker(value)?;
+        Some(self.graph.constant(maker, 2).map_or(DType::U8, |zero_point| zero_point.data.dtype()))
+    }
+
     /// Weights and biases of a layer whose input has scale `input_scale`.
     pub fn weights(&self, node: &Node, input_scale: f32) -> Result<Weights> {
-        let (values, scales, dims) = self.weight_values(node)?;
-        let out = dims[0];
-        let scales = if scales.len() == 1 { vec![scales[0]; out] } else { scales };
+        let constant = self.steps(node.input(1).unwrap_or_default(), &node.name)?;
+        let rows_out = !matches!(node.op, Op::Gemm { transposed: false } | Op::MatMul);
+        let shape = match (&node.op, &constant.dims[..]) {
+            (Op::Conv { .. }, &[out, channels, height, width]) => [out, channels, height, width],
+            (Op::Gemm { transposed: true }, &[out, k]) => [out, k, 1, 1],
+            (Op::Gemm { .. } | Op::MatMul, &[k, out]) => [out, k, 1, 1],
+            (_, dims) => {
+                let found = format!("dimensions {dims:?}");
+                return Err(QuantizeError::form(&constant.node, "weights of rank 4 for Conv and 2 for Gemm", found));
+            }
+        };
+        let scales = self.weight_scales(&constant, if rows_out { 0 } else { 1 }, shape[0])?;
+        let values = narrow(&constant)?;
+        let values = if rows_out { values } else { transpose(&values, shape[0]) };
         let biases = match node.input(2) {
             Some(bias) => self.biases(node, bias, input_scale, &scales)?,
-            None => vec![0; out],
+            None => vec![0; shape[0]],
         };
-        Ok(Weights { shape: dims, values, scales, biases })
+        Ok(Weights { shape, values, scales, biases })
     }
 
-    /// Int8 weights, their scales, and their shape with output channels first.
-    fn weight_values(&self, node: &Node) -> Result<(Vec<i8>, Vec<f32>, [usize; 4])> {
-        let dequantize = self.dequantize(node.input(1).unwrap_or_default(), &node.name)?;
-        let rows_out = !matches!(node.op, Op::Gemm { transposed: false } | Op::MatMul);
-        let (tensor, scales) = self.symmetric(dequantize, if rows_out { 0 } else { 1 })?;
-        let form = |found: String| {
-            QuantizeError::form(&dequantize.name, "int8 weights in −127…127, of rank 4 for Conv and 2 for Gemm", found)
-        };
-        let Data::I8(values) = &tensor.data else { return Err(form(tensor.to_string_short())) };
-        if values.contains(&i8::MIN) || values.is_empty() {
-            return Err(form("none, or one of −128".into()));
-        }
-        match (&node.op, &tensor.dims[..]) {
-            (Op::Conv { .. }, &[out, channels, height, width]) => {
-                Ok((values.clone(), scales, [out, channels, height, width]))
-            }
-            (Op::Gemm { transposed: true }, &[out, k]) => Ok((values.clone(), scales, [out, k, 1, 1])),
-            (Op::Gemm { .. } | Op::MatMul, &[k, out]) => Ok((transpose(values, out), scales, [out, k, 1, 1])),
-            _ => Err(form(tensor.to_string_short())),
+    fn weight_scales(&self, constant: &Steps, out_axis: usize, outputs: usize) -> Result<Vec<f32>> {
+        match constant.scales[..] {
+            [scale] => Ok(vec![scale; outputs]),
+            _ if constant.axis == out_axis => Ok(constant.scales.clone()),
+            _ => Err(QuantizeError::form(
+                &constant.node,
+                format!("one scale, or one an output channel along axis {out_axis}"),
+                format!("{} along axis {}", constant.scales.len(), constant.axis),
+            )),
         }
     }
 
+    /// Biases at scale x·w: stored ones as they are where that is their scale, others to the nearest.
     fn biases(&self, node: &Node, bias: &str, input_scale: f32, weight_scales: &[f32]) -> Result<Vec<i32>> {
-        let dequantize = self.dequantize(bias, &node.name)?;
-        let (tensor, scales) = self.symmetric(dequantize, 0)?;
-        let expected = || format!("{} int32 biases at scale x·w", weight_scales.len());
-        let form = |found: String| QuantizeError::form(&dequantize.name, expected(), found);
-        let Data::I32(values) = &tensor.data else { return Err(form(tensor.to_string_short())) };
-        if values.len() != weight_scales.len() {
-            return Err(form(tensor.to_string_short()));
-        }
-        for (channel, weight_scale) in weight_scales.iter().enumerate() {
-            let scale = scales.get(channel).copied().unwrap_or(scales[0]);
-            let product = f64::from(input_scale) * f64::from(*weight_scale);
-            if (f64::from(scale) - product).abs() > product * BIAS_SCALE_TOLERANCE {
-                return Err(form(format!("scale {scale:e} in channel {channel}, where x·w = {product:e}")));
+        let scales: Vec<f64> = weight_scales.iter().map(|&w| f64::from(input_scale) * f64::from(w)).collect();
+        let (dims, reals) = match self.graph.initializers.get(bias) {
+            Some(Tensor { dims, data: Data::F32(values) }) => {
+                (dims.clone(), values.iter().map(|&x| x.into()).collect())
             }
-        }
-        Ok(values.clone())
-    }
-
-    /// A constant with its scales (one, or one a channel of `axis`) and zero points that are all 0.
-    fn symmetric(&self, dequantize: &Node, axis: i64) -> Result<(&'g Tensor, Vec<f32>)> {
-        let constant = |position| self.graph.constant(dequantize, position);
-        let found = || {
-            let [values, scale, zero_point] = [0, 1, 2].map(|position| describe(constant(position)));
-            format!("values {values}, scale {scale}, zero point {zero_point}, {:?}", dequantize.op)
+            _ => {
+                let steps = self.steps(bias, &node.name)?;
+                if let Some(stored) = stored_biases(&steps, &scales) {
+                    return Ok(stored);
+                }
+                (steps.dims.clone(), steps.reals())
+            }
         };
-        let expected = format!("constants with finite positive float32 scales along axis {axis}, and zero points of 0");
-        let fits = || {
-            let tensor = constant(0)?;
-            let scales = constant(1)?.as_f32()?.to_vec();
-            let channels = *tensor.dims.get(axis as usize)?;
-            let axis_fits =
-                scales.len() == 1 || scales.len() == channels && along(&dequantize.op, tensor.dims.len()) == Some(axis);
-            let zero = constant(2).is_none_or(|t| is_zero(&t.data));
-            (axis_fits && zero && scales.iter().all(|&scale| is_scale(scale))).then_some((tensor, scales))
+        one_an_output(node, &dims, scales.len())?;
+        let nearest = |(channel, scale): (usize, &f64)| {
+            let steps = (reals[channel % reals.len()] / scale).round_ties_even();
+            let fits = steps.abs() <= f64::from(i32::MAX);
+            fits.then_some(steps as i32).ok_or_else(|| QuantizeError::Accumulator { node: node.name.clone(), channel })
         };
-        fits().ok_or_else(|| QuantizeError::form(&dequantize.name, expected, found()))
+        scales.iter().enumerate().map(nearest).collect()
     }
 }
 
-/// The axis of a DequantizeLinear, counted from the front.
-fn along(op: &Op, rank: usize) -> Option<i64> {
-    match *op {
-        Op::Dequantize { axis } if axis < 0 => Some(axis + rank as i64),
-        Op::Dequantize { axis } => Some(axis),
-        _ => None,
-    }
+/// Int32 biases that lie at these scales.
+fn stored_biases(steps: &Steps, scales: &[f64]) -> Option<Vec<i32>> {
+    let stored = |channel: usize| f64::from(steps.scales[channel % steps.scales.len()]);
+    let near = |(channel, scale): (usize, &f64)| (stored(channel) - scale).abs() <= scale * BIAS_SCALE_TOLERANCE;
+    let fit = steps.is_i32 && steps.dims == [scales.len()] && scales.iter().enumerate().all(near);
+    fit.then(|| steps.values.iter().map(|&step| step as i32).collect())
 }
 
-fn is_scale(scale: f32) -> bool {
+/// Biases are \[O\], \[1, O\], or one for all.
+fn one_an_output(node: &Node, dims: &[usize], outputs: usize) -> Result<()> {
+    let len: usize = dims.iter().product();
+    if len == 1 || len == outputs && dims.last() == Some(&outputs) {
+        return Ok(());
+    }
+    let expected = format!("{outputs} biases, one an output channel");
+    Err(QuantizeError::form(&node.name, expected, format!("dimensions {dims:?}")))
+}
+
+/// Steps as int8 weights.
+pub(super) fn narrow(constant: &Steps) -> Result<Vec<i8>> {
+    let beyond = constant.values.iter().filter(|step| step.abs() > 127).count();
+    if beyond == 0 && !constant.values.is_empty() {
+        return Ok(constant.values.iter().map(|&step| step as i8).collect());
+    }
+    let expected = "weights in −127…127 after their zero point is taken off (onnxruntime: weight_type=QInt8, or \
+                    WeightSymmetric=True; PyTorch: symmetric with quant_min=-127; Brevitas: narrow_range)";
+    let found = format!("{beyond} of {} beyond", constant.values.len());
+    Err(QuantizeError::form(&constant.node, expected, found))
+}
+
+fn shifted(byte: u8) -> i8 {
+    (byte ^ 0x80) as i8
+}
+
+pub(super) fn is_scale(scale: f32) -> bool {
     scale.is_finite() && scale > 0.0
 }
 
-fn is_zero(data: &Data) -> bool {
-    match data {
-        Data::I8(values) => values.iter().all(|&v| v == 0),
-        Data::I32(values) => values.iter().all(|&v| v == 0),
-        _ => false,
-    }
-}
-
-fn describe(tensor: Option<&Tensor>) -> String {
+pub(super) fn describe(tensor: Option<&Tensor>) -> String {
     tensor.map_or("absent".into(), Tensor::to_string_short)
 }

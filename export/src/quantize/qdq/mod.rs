@@ -18,8 +18,15 @@
 //! Of a tensor `t`, the file names `t.float` (before rounding), `t.quantized` (int8) and `t` (dequantized: the value
 //! that the float network calls `t`, as int8 sees it). Reading gives back exactly the graph that was written.
 
+mod constant_operand;
 mod constants;
+mod float;
+mod fold;
+mod operator_form;
 mod read;
+mod steps;
+mod tail;
+mod turn;
 mod write;
 
 pub use read::from_graph;

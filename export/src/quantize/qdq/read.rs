@@ -1,150 +1,375 @@
 //! QDQ graph → [`QuantGraph`].
+//!
+//! The nodes are gone through once, in order. A float value is known as an int8 tensor from its DequantizeLinear on; an
+//! operator's result waits until a QuantizeLinear says its scale. What lies between an operator and its QuantizeLinear
+//! may only be what commutes with rounding: Relu and Clip, which become bounds, and operators that move values or choose
+//! among them (MaxPool, Flatten, Reshape), which then work on the rounded values.
 
 use super::super::{
     Affine, Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, TensorId,
-    activation::{Site, sites},
-    apply::{interface, is_trailing_softmax},
+    activation::{Bounds, carries_activation},
+    apply::interface,
     calibrate::keeps_scale,
     flatten::fold_flattening,
     operator,
     shape::{self, Shapes},
 };
+use super::constant_operand::with_constant;
 use super::constants::Constants;
-use crate::graph::{Graph, Node, Op};
+use super::float::{complaint, reason_against};
+use super::fold::fold_bounds;
+use super::{operator_form, tail, turn};
+use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
 pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 
-/// Reads a QDQ graph of the form this module describes.
+/// Reads a quantized graph of one of the forms that this module describes.
 ///
 /// # Errors
-/// [`QuantizeError::Form`] with the node, what the form asks for, and what is there.
+/// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
+/// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let (_, output) = interface(graph)?;
+    let graph = &tail::cut(&passes::normalize(&turn::absorb(&operator_form::to_qdq(graph))));
+    let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
-    for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Quantize { .. })) {
-        reader.tensor(node)?;
+    reader.values.insert(&input.name, Value::Waiting(Waiting { maker: Maker::Caller, commuting: vec![] }));
+    for node in &graph.nodes {
+        reader.node(node)?;
     }
-    reader.refuse_leftovers()?;
-    let output = reader.dequantized(output, "the network's output")?;
-    Ok(fold_flattening(QuantGraph {
+    let output = reader.output(output)?;
+    let quantized = QuantGraph {
         name: graph.name.clone(),
         tensors: reader.tensors,
         nodes: reader.nodes,
         input: 0,
         output,
         metadata: graph.metadata.clone(),
-    }))
+    };
+    Ok(fold_flattening(fold_bounds(quantized)))
 }
 
 struct Reader<'g> {
     graph: &'g Graph,
     constants: Constants<'g>,
-    /// Float operators with their activations, by the value they make; each leaves when its QuantizeLinear is read.
-    sites: BTreeMap<&'g str, Site<'g>>,
     shapes: Shapes,
-    /// Tensors by the name of their int8 value.
-    ids: BTreeMap<&'g str, TensorId>,
+    /// What is known of each float value.
+    values: BTreeMap<&'g str, Value<'g>>,
+    /// Tensors by the name of their int8 value; none where it is made of floats.
+    stored: BTreeMap<&'g str, Option<TensorId>>,
     tensors: Vec<QuantTensor>,
     nodes: Vec<QuantNode>,
+    /// Operators that work on floats, each with the reason.
+    floats: Vec<String>,
+}
+
+/// A float value.
+#[derive(Clone)]
+enum Value<'g> {
+    /// Exactly what an int8 tensor stands for.
+    Tensor(TensorId),
+    /// What a tensor was rounded from.
+    Rounded(TensorId),
+    /// The result of an operator without a scale yet.
+    Waiting(Waiting<'g>),
+    /// Made of floats; complained about.
+    Float,
+}
+
+/// A result without a scale, and the operators after it that rounding may as well precede.
+#[derive(Clone)]
+struct Waiting<'g> {
+    maker: Maker<'g>,
+    commuting: Vec<&'g Node>,
+}
+
+#[derive(Clone)]
+enum Maker<'g> {
+    /// The network's caller.
+    Caller,
+    /// An operator of int8 tensors, and the bounds of the activations after it.
+    Operator { node: &'g Node, inputs: Vec<TensorId>, bounds: Bounds },
 }
 
 impl<'g> Reader<'g> {
     fn new(graph: &'g Graph) -> Result<Self> {
-        let is_float = |site: &Site| {
-            !matches!(site.node.op, Op::Quantize { .. } | Op::Dequantize { .. })
-                && !is_trailing_softmax(graph, site.node)
-        };
-        let sites = sites(graph).into_iter().filter(is_float).map(|site| (site.output, site)).collect();
-        let shapes = Shapes::infer(graph)?;
         let constants = Constants { graph };
-        Ok(Self { graph, constants, sites, shapes, ids: BTreeMap::new(), tensors: Vec::new(), nodes: Vec::new() })
+        let shapes = Shapes::infer(graph).map_err(|error| match floats(constants) {
+            nodes if nodes.is_empty() => error,
+            nodes => QuantizeError::Float { nodes },
+        })?;
+        Ok(Self {
+            graph,
+            constants,
+            shapes,
+            values: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            tensors: Vec::new(),
+            nodes: Vec::new(),
+            floats: Vec::new(),
+        })
     }
 
-    /// One QuantizeLinear is one tensor: the input, an operator's result, or a change of scale.
-    fn tensor(&mut self, quantize: &'g Node) -> Result<()> {
-        let real = quantize.input(0).unwrap_or_default();
-        let affine = self.constants.affine(quantize)?;
-        if self.graph.inputs.iter().any(|input| input.name == real) {
-            return self.network_input(quantize, affine);
+    fn node(&mut self, node: &'g Node) -> Result<()> {
+        let Some(made) = node.outputs.first() else { return Ok(()) };
+        if self.constants.is_stored(made) {
+            return Ok(());
         }
-        let (node, op, inputs) = match self.sites.remove(real) {
-            Some(site) => self.operator(&site, affine)?,
-            None => self.change_of_scale(quantize, real)?,
-        };
-        let shapes: Vec<_> = inputs.iter().map(|&id| self.tensors[id].shape).collect();
-        shape::check(node, &op, &shapes, self.shapes.of(real)?)?;
-        let output = self.push(quantize, affine)?;
-        self.nodes.push(QuantNode { name: node.name.clone(), op, inputs, output });
+        match &node.op {
+            Op::Quantize { .. } => return self.quantize(node),
+            Op::Dequantize { .. } => return self.dequantize(node),
+            op => {
+                let value = match commutes(op) {
+                    true => self.commuting(node)?,
+                    false => self.operator(node),
+                };
+                self.values.insert(made, value);
+            }
+        }
         Ok(())
     }
 
-    fn network_input(&mut self, quantize: &'g Node, affine: Affine) -> Result<()> {
-        if self.tensors.is_empty() {
-            return self.push(quantize, affine).map(drop);
+    /// A QuantizeLinear gives a waiting result its scale, changes a tensor's, or says again what is known.
+    fn quantize(&mut self, quantize: &'g Node) -> Result<()> {
+        let (real, made) = (quantize.input(0).unwrap_or_default(), quantize.outputs[0].as_str());
+        let affine = self.constants.affine(quantize)?;
+        let id = match self.values.get(real).cloned() {
+            Some(Value::Tensor(id) | Value::Rounded(id)) if self.tensors[id].affine() == affine => {
+                self.rename(id, real, made);
+                Some(id)
+            }
+            Some(Value::Tensor(id)) => {
+                let op = QuantOp::Requantize { clamp: Clamp::NONE };
+                Some(self.push(quantize, op, vec![id], made, affine)?)
+            }
+            Some(Value::Rounded(_)) => {
+                let found = format!("a second one of `{real}` with {affine:?}");
+                return Err(QuantizeError::form(&quantize.name, "one scale and zero point for each value", found));
+            }
+            Some(Value::Waiting(waiting)) => {
+                let id = self.give_scale(waiting, affine, made)?;
+                self.values.insert(real, Value::Rounded(id));
+                Some(id)
+            }
+            Some(Value::Float) => None,
+            None => {
+                let found = format!("`{real}`, which is none");
+                return Err(QuantizeError::form(&quantize.name, "a float value to quantize", found));
+            }
+        };
+        self.stored.insert(made, id);
+        Ok(())
+    }
+
+    fn dequantize(&mut self, dequantize: &'g Node) -> Result<()> {
+        let stored = dequantize.input(0).and_then(|quantized| self.stored.get(quantized)).copied();
+        let unknown = || {
+            let expected = "a value that a QuantizeLinear before it makes";
+            QuantizeError::form(&dequantize.name, expected, dequantize.inputs.join(", "))
+        };
+        let value = match stored.ok_or_else(unknown)? {
+            None => Value::Float,
+            Some(id) => {
+                let (written, found) = (self.tensors[id].affine(), self.constants.affine(dequantize)?);
+                if written != found {
+                    let (expected, found) = (format!("{written:?}, as quantized"), format!("{found:?}"));
+                    return Err(QuantizeError::form(&dequantize.name, expected, found));
+                }
+                Value::Tensor(id)
+            }
+        };
+        self.values.insert(&dequantize.outputs[0], value);
+        Ok(())
+    }
+
+    /// An operator that commutes with rounding: at once where its input is known, else together with it.
+    fn commuting(&mut self, node: &'g Node) -> Result<Value<'g>> {
+        let real = node.input(0).unwrap_or_default();
+        if let Some(Value::Waiting(waiting)) = self.values.get(real).cloned()
+            && self.is_only_reader(real)
+        {
+            self.values.remove(real);
+            return Ok(Value::Waiting(waiting.then(node)));
         }
-        let found = "a second QuantizeLinear of it, or one after other operators";
-        Err(QuantizeError::form(&quantize.name, "one QuantizeLinear of the network's input, before all others", found))
+        Ok(match (self.operand(real, node), Bounds::of(&node.op)) {
+            (None, _) => Value::Float,
+            // Its QuantizeLinear may set another scale.
+            (Some(id), Some(bounds)) => {
+                let maker = Maker::Operator { node, inputs: vec![id], bounds };
+                Value::Waiting(Waiting { maker, commuting: vec![] })
+            }
+            (Some(id), None) => Value::Tensor(self.commute(node, id, &node.outputs[0])?),
+        })
     }
 
-    fn change_of_scale(&self, quantize: &'g Node, real: &str) -> Result<(&'g Node, QuantOp, Vec<TensorId>)> {
-        let input = self.dequantized(real, &quantize.name)?;
-        Ok((quantize, QuantOp::Requantize { clamp: Clamp::NONE }, vec![input]))
+    /// Emits a commuting operator, whose result has its input's scale.
+    fn commute(&mut self, node: &'g Node, input: TensorId, made: &str) -> Result<TensorId> {
+        let affine = self.tensors[input].affine();
+        let clamp = Bounds::of(&node.op).unwrap_or(Bounds::NONE).clamp(affine);
+        let op = self.int8_form(node, &[input], clamp)?;
+        self.push(node, op, vec![input], made, affine)
     }
 
-    fn operator(&self, site: &Site<'g>, output: Affine) -> Result<(&'g Node, QuantOp, Vec<TensorId>)> {
-        self.check_only_reader(site)?;
-        let node = site.node;
-        let operand = |position| self.dequantized(node.input(position).unwrap_or_default(), &node.name);
-        let inputs: Vec<TensorId> = (0..shape::operand_count(&node.op)).map(operand).collect::<Result<_>>()?;
+    fn operator(&mut self, node: &'g Node) -> Value<'g> {
+        if let Some(reason) = reason_against(self.constants, node) {
+            self.floats.push(reason);
+            return Value::Float;
+        }
+        let activations = node.inputs.iter().filter(|value| !value.is_empty() && !self.constants.is_stored(value));
+        let activations: Vec<&'g String> = activations.collect();
+        let inputs: Option<Vec<TensorId>> = activations.into_iter().map(|value| self.operand(value, node)).collect();
+        inputs.map_or(Value::Float, |inputs| {
+            let maker = Maker::Operator { node, inputs, bounds: Bounds::NONE };
+            Value::Waiting(Waiting { maker, commuting: vec![] })
+        })
+    }
+
+    /// The tensor that `reader` reads as `real`; where there is none, it works on floats.
+    fn operand(&mut self, real: &'g str, reader: &'g Node) -> Option<TensorId> {
+        let reason = match self.values.get(real).cloned() {
+            Some(Value::Tensor(id)) => return Some(id),
+            Some(Value::Float) => return None,
+            Some(Value::Waiting(waiting)) => match self.on_its_inputs_grid(&waiting) {
+                Some(affine) => {
+                    let id = self.give_scale(waiting, affine, real).ok()?;
+                    self.values.insert(real, Value::Tensor(id));
+                    return Some(id);
+                }
+                None => format!("it reads `{real}`, which is not quantized"),
+            },
+            Some(Value::Rounded(_)) => format!("it reads `{real}` as it was before its QuantizeLinear"),
+            None => format!("it reads `{real}`, which is no activation"),
+        };
+        self.floats.push(complaint(reader, &reason));
+        None
+    }
+
+    /// The scale of a lone Relu or Clip whose bounds are steps of its input: so is then its every result.
+    fn on_its_inputs_grid(&self, waiting: &Waiting) -> Option<Affine> {
+        let Maker::Operator { node, inputs, bounds } = &waiting.maker else { return None };
+        let affine = self.tensors[inputs[0]].affine();
+        let is_step = |bound: f32| bound.is_infinite() || affine.dequantize(affine.quantize(bound)) == bound;
+        let on_grid = Bounds::of(&node.op).is_some() && is_step(bounds.low) && is_step(bounds.high);
+        on_grid.then_some(affine)
+    }
+
+    /// Emits a waiting result now that its scale is known.
+    fn give_scale(&mut self, waiting: Waiting<'g>, affine: Affine, made: &str) -> Result<TensorId> {
+        let Waiting { maker, commuting } = waiting;
+        let name = |last: bool, value: &'g str| if last { made.to_string() } else { value.to_string() };
+        let mut id = match maker {
+            Maker::Caller => {
+                let input = &self.graph.inputs[0].name;
+                self.tensor(&name(commuting.is_empty(), input), affine)?
+            }
+            Maker::Operator { node, inputs, bounds } => {
+                let op = self.int8_form(node, &inputs, bounds.clamp(affine))?;
+                self.push(node, op, inputs, &name(commuting.is_empty(), &node.outputs[0]), affine)?
+            }
+        };
+        for (index, node) in commuting.iter().enumerate() {
+            id = self.commute(node, id, &name(index + 1 == commuting.len(), &node.outputs[0]))?;
+        }
+        Ok(id)
+    }
+
+    fn int8_form(&self, node: &'g Node, inputs: &[TensorId], clamp: Clamp) -> Result<QuantOp> {
         let input = &self.tensors[inputs[0]];
-        if keeps_scale(&node.op) && input.affine() != output {
-            let expected = format!("scale and zero point of its input, {:?}", input.affine());
-            return Err(QuantizeError::form(&node.name, expected, format!("{output:?}")));
+        match with_constant(self.constants, node, input, clamp)? {
+            Some(op) if self.shapes.of(&node.outputs[0])? == input.shape => Ok(op),
+            Some(_) => {
+                Err(QuantizeError::form(&node.name, "a constant that does not widen its result", "one that does"))
+            }
+            None => operator::op(node, input, clamp, |scale| self.constants.weights(node, scale)),
         }
-        let op = operator::op(node, input, site.bounds.clamp(output), |scale| self.constants.weights(node, scale))?;
-        Ok((node, op, inputs))
     }
 
-    fn check_only_reader(&self, site: &Site) -> Result<()> {
-        let readers = self.graph.readers(site.output).len() + usize::from(self.graph.is_output(site.output));
-        if readers == 1 {
-            return Ok(());
-        }
-        let found = format!("{readers} readers (the network's outputs among them)");
-        let expected = format!("one QuantizeLinear as the only reader of `{}`", site.output);
-        Err(QuantizeError::form(&site.node.name, expected, found))
+    fn push(
+        &mut self,
+        node: &Node,
+        op: QuantOp,
+        inputs: Vec<TensorId>,
+        made: &str,
+        affine: Affine,
+    ) -> Result<TensorId> {
+        let shapes: Vec<_> = inputs.iter().map(|&id| self.tensors[id].shape).collect();
+        shape::check(node, &op, &shapes, self.shapes.of(made)?)?;
+        let output = self.tensor(made, affine)?;
+        self.nodes.push(QuantNode { name: node.name.clone(), op, inputs, output });
+        Ok(output)
     }
 
-    fn push(&mut self, quantize: &'g Node, Affine { scale, zero_point }: Affine) -> Result<TensorId> {
-        let value = quantize.outputs[0].as_str();
-        let name = [".quantized", "_QuantizeLinear_Output"].iter().find_map(|suffix| value.strip_suffix(suffix));
-        let shape = self.shapes.of(value)?;
-        self.tensors.push(QuantTensor { name: name.unwrap_or(value).into(), shape, scale, zero_point });
-        self.ids.insert(value, self.tensors.len() - 1);
+    /// A tensor for the value `made`.
+    fn tensor(&mut self, made: &str, Affine { scale, zero_point }: Affine) -> Result<TensorId> {
+        let shape = self.shapes.of(made)?;
+        self.tensors.push(QuantTensor { name: tensor_name(made).into(), shape, scale, zero_point });
         Ok(self.tensors.len() - 1)
     }
 
-    /// The tensor that a DequantizeLinear turned into `value`, with the scale it was quantized with.
-    fn dequantized(&self, value: &str, reader: &str) -> Result<TensorId> {
-        let dequantize = self.constants.dequantize(value, reader)?;
-        let id = dequantize.input(0).and_then(|quantized| self.ids.get(quantized)).copied().ok_or_else(|| {
-            QuantizeError::form(
-                &dequantize.name,
-                "a value that a QuantizeLinear before it makes",
-                dequantize.inputs.join(", "),
-            )
-        })?;
-        let (written, found) = (self.tensors[id].affine(), self.constants.affine(dequantize)?);
-        if written == found {
-            return Ok(id);
+    /// Names a tensor after its int8 value, where it was named after the float one.
+    fn rename(&mut self, id: TensorId, real: &str, made: &str) {
+        if self.tensors[id].name == real {
+            self.tensors[id].name = tensor_name(made).into();
         }
-        Err(QuantizeError::form(&dequantize.name, format!("{written:?}, as quantized"), format!("{found:?}")))
     }
 
-    fn refuse_leftovers(&self) -> Result<()> {
-        let Some(site) = self.sites.values().next() else { return Ok(()) };
-        let expected = format!("a QuantizeLinear after its result `{}`", site.output);
-        Err(QuantizeError::form(&site.node.name, expected, "none"))
+    fn is_only_reader(&self, value: &str) -> bool {
+        self.graph.readers(value).len() == 1 && !self.graph.is_output(value)
     }
+
+    /// The network's output, once all nodes are read.
+    fn output(&mut self, real: &'g str) -> Result<TensorId> {
+        let Some(maker) = self.graph.producer(real).map(|index| &self.graph.nodes[index]) else {
+            return Err(QuantizeError::interface("its output is its input"));
+        };
+        if !self.graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. })) {
+            let expected = "a quantized network (QuantizeLinear and DequantizeLinear, or QLinear operators)";
+            return Err(QuantizeError::form(&self.graph.name, expected, "a float one"));
+        }
+        let id = match self.values.get(real) {
+            Some(Value::Waiting(waiting)) if self.on_its_inputs_grid(waiting).is_none() => {
+                self.floats.push(complaint(maker, &format!("its result `{real}` is not quantized")));
+                None
+            }
+            _ => self.operand(real, maker),
+        };
+        match id {
+            Some(id) if self.floats.is_empty() => Ok(id),
+            _ => Err(QuantizeError::Float { nodes: std::mem::take(&mut self.floats) }),
+        }
+    }
+}
+
+impl<'g> Waiting<'g> {
+    /// And then a commuting operator: bounds of the maker, where it has them and nothing lies between.
+    fn then(mut self, node: &'g Node) -> Self {
+        match (&mut self.maker, Bounds::of(&node.op)) {
+            (Maker::Operator { node: maker, bounds, .. }, Some(next))
+                if self.commuting.is_empty() && carries_activation(&maker.op) =>
+            {
+                *bounds = bounds.then(next);
+            }
+            _ => self.commuting.push(node),
+        }
+        self
+    }
+}
+
+/// The operators without an int8 form wherever they stand.
+fn floats(constants: Constants) -> Vec<String> {
+    let operators =
+        constants.graph.nodes.iter().filter(|n| !matches!(n.op, Op::Quantize { .. } | Op::Dequantize { .. }));
+    operators.filter_map(|node| reason_against(constants, node)).collect()
+}
+
+/// Whether an operator gives the same whether its input is rounded before or its result after: it only moves values, or
+/// chooses among them, or bounds them.
+fn commutes(op: &Op) -> bool {
+    keeps_scale(op) || Bounds::of(op).is_some()
+}
+
+/// What a tensor is called: its int8 value, without what quantizers append.
+fn tensor_name(value: &str) -> &str {
+    let suffixes = [".quantized", "_QuantizeLinear_Output", "_quantized"];
+    suffixes.iter().find_map(|suffix| value.strip_suffix(suffix)).unwrap_or(value)
 }

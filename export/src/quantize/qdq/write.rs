@@ -26,7 +26,8 @@ fn flat_tensors(graph: &QuantGraph) -> Vec<bool> {
         flat[node.output] = match node.op {
             QuantOp::Dense { .. } => true,
             QuantOp::Reshape => can_be_flat(graph, node.output),
-            QuantOp::Add { .. } | QuantOp::Requantize { .. } => flat[node.inputs[0]],
+            QuantOp::Add { .. } | QuantOp::Activation { .. } | QuantOp::Requantize { .. } => flat[node.inputs[0]],
+            QuantOp::Concat => node.inputs.iter().all(|&input| flat[input]),
             _ => false,
         };
     }
@@ -38,7 +39,9 @@ fn can_be_flat(graph: &QuantGraph, tensor: TensorId) -> bool {
         node.inputs.contains(&tensor)
             && match node.op {
                 QuantOp::Conv2d { .. } | QuantOp::MaxPool { .. } | QuantOp::AveragePool { .. } => true,
-                QuantOp::Add { .. } | QuantOp::Requantize { .. } => !can_be_flat(graph, node.output),
+                QuantOp::Add { .. } | QuantOp::Activation { .. } | QuantOp::Concat | QuantOp::Requantize { .. } => {
+                    !can_be_flat(graph, node.output)
+                }
                 QuantOp::Dense { .. } | QuantOp::Reshape => false,
             }
     };
@@ -117,6 +120,8 @@ impl Writer<'_> {
                 Op::AveragePool { window: *window, count_include_pad: *count_include_pad }
             }
             QuantOp::Add { .. } => Op::Add,
+            QuantOp::Activation { function } => Op::Activation(*function),
+            QuantOp::Concat => Op::Concat { axis: 1 },
             QuantOp::Reshape if self.flat[node.output] => Op::Flatten { axis: 1 },
             QuantOp::Reshape => {
                 inputs.push(self.target_shape(&node.name, output.shape));
