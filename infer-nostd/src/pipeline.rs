@@ -290,13 +290,22 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
+            Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
+                return self.accumulating_step(step, span, ops::packed_dense::take::<USES>);
+            }
             Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {
                 return self.accumulating_step(step, span, ops::dense::take);
             }
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
                 return self.accumulating_step(step, span, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.sum_step(step, span, at),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => {
+                return self.joining_step(step, span, at, ops::add::sum_row);
+            }
+            Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
+                return self.joining_step(step, span, at, ops::concat::row);
+            }
             _ => unreachable!(), // `sized` has held USES against the plan
         };
         self.window_step(step, span, at, row);
@@ -321,29 +330,32 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// A step that takes a row into accumulators and writes a row after the last.
     #[inline(never)]
     fn accumulating_step(&mut self, step: &Step, span: Span, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
-        let state = step.operator.state as usize;
-        let state = state..state + step.operator.state_words(step.output);
+        let (at, len) = (step.operator.state as usize, step.operator.state_words(step.input, step.output));
+        let state = if len == 0 { 0..0 } else { at..at + len };
         let [read, accs, write] = disjoint(self.arena, [step.input.ring_range(), state, step.output.write_range()]);
         let out = &mut RowMut::new(step.output, write, step.output.pads[0] as usize);
         out.renew_edges();
         take(step, &Rows::new(step.input, read, &[], span), arch::as_i32_mut(accs), out);
     }
 
-    /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
-    fn sum_step(&mut self, step: &Step, span: Span, at: usize) {
-        if step.operator.input_count() == 1 {
-            return self.window_step(step, span, at, |step, rows, out| {
-                ops::add::sum_row(step, step.input, rows, rows, out);
-            });
-        }
+    /// A step that reads a row of each of two tensors, which may be the same. Where they are not, neither's rows land.
+    #[inline(never)]
+    fn joining_step(&mut self, step: &Step, span: Span, at: usize, row: Join) {
         let second = self.plan.tensor(step.operator.inputs[1] as usize);
+        if step.operator.input_count() == 1 {
+            let [read, write] = disjoint(self.arena, [step.input.ring_range(), step.output.write_range()]);
+            let rows = Rows::new(step.input, read, &[], span);
+            let out = &mut RowMut::new(step.output, write, at);
+            out.renew_edges();
+            return row(step, second, &rows, &rows, out);
+        }
         let ranges = [step.input.ring_range(), second.ring_range(), step.output.write_range()];
         let [a, b, write] = disjoint(self.arena, ranges);
         let span_b = schedule::span(step.operator, second, step.at);
         let (a, b) = (Rows::new(step.input, a, &[], span), Rows::new(second, b, &[], span_b));
         let out = &mut RowMut::new(step.output, write, at);
         out.renew_edges();
-        ops::add::sum_row(step, second, &a, &b, out);
+        row(step, second, &a, &b, out);
     }
 
     /// Makes the padding below the map of the step's first input, down to row `last`, which the step is about to read. An operator of two inputs
@@ -367,6 +379,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         }
     }
 }
+
+/// Makes a row of two tensors' rows; the second of them is described apart.
+type Join = fn(&Step, &Tensor, &Rows, &Rows, &mut RowMut);
 
 /// Parts of the arena that the plan's check has found apart.
 fn disjoint<const N: usize>(arena: &mut [u32], ranges: [Range<usize>; N]) -> [&mut [u32]; N] {

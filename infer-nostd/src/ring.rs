@@ -61,6 +61,19 @@ impl<'a> Rows<'a> {
         &self.ring[at..at + self.tensor.slot_len()]
     }
 
+    /// The pixels of a plane of the row `i` rows below the first, without the padding left and right.
+    #[inline(always)]
+    pub fn run(&self, i: usize, plane: usize) -> &'a [u8] {
+        &self.slot(i)[self.tensor.run_range(plane)]
+    }
+
+    /// The row `i` rows below the first from a channel's first value on, from the left edge of the map.
+    #[inline(always)]
+    pub fn from_channel(&self, i: usize, channel: usize) -> &'a [u8] {
+        let tensor = self.tensor;
+        &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
+    }
+
     /// A channel of the row `i` rows below the first.
     #[inline(always)]
     pub fn channel(&self, i: usize, channel: usize) -> Channel<'a> {
@@ -79,12 +92,6 @@ impl Channel<'_> {
 }
 
 impl ChannelMut<'_> {
-    /// The value of pixel `x` of the map.
-    #[inline(always)]
-    pub fn get(&self, x: usize) -> i8 {
-        (self.bytes[x * self.pixel_len] ^ self.flip) as i8
-    }
-
     /// Stores the value of pixel `x` of the map.
     #[inline(always)]
     pub fn put(&mut self, x: usize, value: i8) {
@@ -108,6 +115,12 @@ impl<'a> RowMut<'a> {
         ChannelMut { bytes: &mut self.slot[at..], pixel_len: tensor.lanes(), flip: tensor.layout.flip() }
     }
 
+    /// The pixels of a plane, without the padding left and right.
+    #[inline(always)]
+    pub fn run(&mut self, plane: usize) -> &mut [u8] {
+        &mut self.slot[self.tensor.run_range(plane)]
+    }
+
     /// The row as it is stored.
     #[inline(always)]
     pub fn slot(&mut self) -> &mut [u8] {
@@ -115,12 +128,15 @@ impl<'a> RowMut<'a> {
     }
 
     /// Clamps every value of the row that is no padding.
+    #[inline(never)]
     pub fn clamp(&mut self, [min, max]: [i8; 2]) {
-        let (channels, width) = (self.tensor.channels as usize, self.tensor.width as usize);
-        for channel in 0..channels {
-            let mut values = self.channel(channel);
-            for x in 0..width {
-                values.put(x, values.get(x).clamp(min, max));
+        if [min, max] == [i8::MIN, i8::MAX] {
+            return;
+        }
+        let flip = self.tensor.layout.flip();
+        for plane in 0..self.tensor.planes() {
+            for byte in self.run(plane) {
+                *byte = ((*byte ^ flip) as i8).clamp(min, max) as u8 ^ flip;
             }
         }
     }

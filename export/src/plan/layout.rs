@@ -141,10 +141,9 @@ pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: 
     }
     at += lengths[0] + lengths[1];
     for (operator, output) in operators.iter_mut().zip(&tensors[1..]) {
-        if operator.kind.accumulates() {
-            operator.state = at;
-            at += operator.state_words(output) as u32;
-        }
+        let words = operator.state_words(&tensors[usize::from(operator.inputs[0])], output) as u32;
+        operator.state = if words > 0 { at } else { 0 };
+        at += words;
     }
     at
 }
@@ -193,5 +192,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::GlobalAveragePool => "global average pool",
         Kind::Add => "add",
         Kind::Requantize => "requantize",
+        Kind::Lookup => "lookup",
+        Kind::Concat => "concat",
     }
 }

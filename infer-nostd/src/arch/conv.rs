@@ -123,11 +123,11 @@ pub(crate) fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) 
         [1, 1] => with_segments::<USES, 1>(step, rows, out),
         [..=3, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 3>(step, rows, out),
         [..=7, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 7>(step, rows, out),
+        _ if step.operator.segments(step.input) <= 25 => with_segments::<USES, 25>(step, rows, out),
         _ => with_segments::<USES, MAX_SEGMENTS>(step, rows, out),
     }
-    let clamp = step.operator.clamp;
-    if SATURATES && clamp != [i8::MIN, i8::MAX] {
-        out.clamp(clamp);
+    if SATURATES {
+        out.clamp(step.operator.clamp);
     }
 }
 

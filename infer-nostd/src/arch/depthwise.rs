@@ -107,9 +107,8 @@ pub(crate) fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) 
         ..=3 => with_rows::<USES, 3>(step, rows, out),
         _ => with_rows::<USES, MAX_WINDOW_ROWS>(step, rows, out),
     }
-    let clamp = step.operator.clamp;
-    if SATURATES && clamp != [i8::MIN, i8::MAX] {
-        out.clamp(clamp);
+    if SATURATES {
+        out.clamp(step.operator.clamp);
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)] // the one place; each block says what makes it sound
 
 pub(crate) mod conv;
+pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub mod portable;
 pub(crate) mod records;

@@ -23,6 +23,10 @@ pub enum Kind {
     Add = 6,
     /// Another scale or a standalone clamp.
     Requantize = 7,
+    /// A table's entry for each value.
+    Lookup = 8,
+    /// The channels of one tensor, then those of another.
+    Concat = 9,
 }
 
 impl Kind {
@@ -37,6 +41,8 @@ impl Kind {
             5 => Self::GlobalAveragePool,
             6 => Self::Add,
             7 => Self::Requantize,
+            8 => Self::Lookup,
+            9 => Self::Concat,
             _ => return None,
         })
     }
@@ -51,6 +57,11 @@ impl Kind {
     #[inline(always)]
     pub const fn reads_padding(self) -> bool {
         matches!(self, Self::Conv2d | Self::Depthwise)
+    }
+
+    /// Whether it may read two tensors.
+    pub const fn has_two_inputs(self) -> bool {
+        matches!(self, Self::Add | Self::Concat)
     }
 
     /// Whether windows of several pixels are read.
@@ -175,6 +186,9 @@ impl Operator {
             }
             Kind::Conv2d => (outputs * window * (input.channels / self.groups) as u64).div_ceil(4),
             Kind::Depthwise => (window * input.channels as u64).div_ceil(4),
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
+                outputs.div_ceil(8) * input.height as u64 * 8 * self.dense_steps(input) as u64
+            }
             Kind::Dense => (outputs * input.height as u64 * input.dense_row_len() as u64).div_ceil(4),
             _ => 0,
         })
@@ -187,6 +201,12 @@ impl Operator {
         let group = self.kernel.group(taps);
         let words = self.kernel.group_words(taps, self.steps(input)) + 2 * group;
         (output.channels as usize).div_ceil(group) as u64 * words as u64
+    }
+
+    /// Steps of a dense kernel over one row: words of it.
+    #[inline(always)]
+    pub const fn dense_steps(&self, input: &Tensor) -> usize {
+        input.dense_row_len().div_ceil(4)
     }
 
     /// Steps of a kernel over one window.
@@ -214,6 +234,7 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => 2 * (output.channels as usize).next_multiple_of(8),
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
             Kind::AveragePool if self.count_include_pad => 1,
@@ -221,12 +242,19 @@ impl Operator {
             Kind::GlobalAveragePool => 1,
             Kind::Add => 4,
             Kind::Requantize => 3,
+            Kind::Lookup => 64,
+            Kind::Concat => 6,
         }
     }
 
-    /// Words of accumulators in the arena.
-    pub const fn state_words(&self, output: &Tensor) -> usize {
-        if self.kind.accumulates() { output.channels as usize } else { 0 }
+    /// Words of accumulators in the arena. A dense layer over one row needs none.
+    pub const fn state_words(&self, input: &Tensor, output: &Tensor) -> usize {
+        match self.kind {
+            Kind::Dense if input.height == 1 => 0,
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => (output.channels as usize).next_multiple_of(8),
+            Kind::Dense | Kind::GlobalAveragePool => output.channels as usize,
+            _ => 0,
+        }
     }
 
     /// Multiply-accumulates of one inference.

@@ -110,6 +110,13 @@ impl Tensor {
         self.plane_len as usize
     }
 
+    /// Where the pixels of a plane lie in a row, in bytes, without the padding left and right.
+    #[inline(always)]
+    pub const fn run_range(&self, plane: usize) -> Range<usize> {
+        let at = plane * self.plane_len() + self.pads[1] as usize * self.lanes();
+        at..at + self.width as usize * self.lanes()
+    }
+
     /// Bytes from one ring slot to the next.
     #[inline(always)]
     pub const fn slot_len(&self) -> usize {

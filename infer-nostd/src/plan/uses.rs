@@ -23,8 +23,11 @@ impl Uses {
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
     /// one family under three taps alone.
     const CONV: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
-    /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks. Behind them, 17 bits are free.
+    /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
+    const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
+    /// Behind it, 15 bits are free.
+    const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
     pub const fn of(plan: &Plan) -> Self {
@@ -48,6 +51,9 @@ impl Uses {
     const fn kernel(plan: &Plan, id: usize) -> u128 {
         let operator = plan.operator(id);
         let taps = Taps::of(operator);
+        if matches!(operator.kernel, Kernel::DenseOctets) {
+            return 1 << if arch::dense::HAS_OCTETS { Self::DENSE } else { Self::DENSE_DEFINITIONS };
+        }
         let is_depthwise = matches!(operator.kind, Kind::Depthwise);
         if is_depthwise && !arch::depthwise::has(operator.kernel) {
             return 1 << Self::DEPTHWISE_DEFINITIONS;
@@ -110,6 +116,23 @@ impl Uses {
     #[inline(always)]
     pub const fn conv(self, kernel: Kernel, taps: Taps, pixels: usize) -> bool {
         self.0 & Self::conv_bit(kernel, taps, pixels) != 0
+    }
+
+    /// Whether a dense layer is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn dense_kernels(self) -> bool {
+        self.0 & 1 << Self::DENSE != 0
+    }
+
+    /// Whether a dense layer is in the set, by a kernel that this target does not have.
+    #[inline(always)]
+    pub const fn dense_definitions(self) -> bool {
+        self.0 & 1 << Self::DENSE_DEFINITIONS != 0
+    }
+
+    /// Whether a dense layer with a kernel is in the set, this target's or another's.
+    pub const fn any_dense_kernels(self) -> bool {
+        self.dense_kernels() || self.dense_definitions()
     }
 
     /// Whether an operator of the kind is in the set, in plain Rust.
