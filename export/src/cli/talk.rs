@@ -1,14 +1,14 @@
 //! `export talk`: images to a chip over its serial line, and its answers back.
 
-use super::images::check_shape;
 use super::network::{self, Network};
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
-use data::{Dataset, Split};
+use data::Split;
 use export::board::{self, Board, BoardError, Firmware, On, Program, SerialLine, has_qemu};
+use export::inputs::Inputs;
 use export::plan;
 use export::report::grouped;
-use export::validate::images::{nchw, to_steps};
+use export::validate::images::to_steps;
 use infer_nostd::Plan;
 use infer_nostd::plan::crc32;
 use std::path::PathBuf;
@@ -115,31 +115,26 @@ impl Talk {
 
     /// Sends images; whether every logit is this machine's.
     fn images(&self, host: &mut Host<SerialLine>, plan: Plan, source: &data::Source) -> Result<bool> {
-        let dataset = data::open(source, Split::Test)?.take(self.limit);
-        ensure!(!dataset.is_empty(), "--data {source}: expected at least one image, found none; give a larger --limit");
-        let shape = [dataset.channels, dataset.height, dataset.width];
-        check_shape(&self.network, plan.input().shape(), &dataset.name, shape)?;
+        let inputs = Inputs::open(source, Split::Test, plan.input().shape())?;
+        let count = inputs.len().min(self.limit);
+        ensure!(count > 0, "--data {source}: expected at least one image, found none; give a larger --limit");
         let mut arena = vec![0; plan.arena_words()];
         let mut engine = infer_nostd::Engine::new(plan, &mut arena)?;
-        let progress = progress::bar("talking", dataset.len());
+        let progress = progress::bar("talking", count);
         let (mut right, mut equal, mut slowest) = (0, 0, 0);
-        for index in 0..dataset.len() {
-            let image = to_steps(&nchw(&dataset, index..index + 1), &plan.input());
+        for index in 0..count {
+            let image = to_steps(&inputs.read([index])?, &plan.input());
             let answer = host.classify(&image)?;
-            right += usize::from(answer.class == u16::from(dataset.label(index)));
+            right += usize::from(inputs.labels().is_some_and(|labels| answer.class == u16::from(labels[index])));
             equal += usize::from(engine.infer(&image)? == answer.logits);
             slowest = answer.ticks.max(slowest);
             progress.inc(1);
         }
         progress.finish_and_clear();
-        println!("{}", self.summary(&dataset, right, equal));
+        let read = inputs.labels().map_or(String::new(), |_| format!("{right} read rightly, "));
+        println!("{count} images of {}: {read}all logits as on this machine for {equal}", inputs.name());
         println!("{}", self.time(slowest, host.hello().ticks_hz));
-        Ok(equal == dataset.len())
-    }
-
-    fn summary(&self, dataset: &Dataset, right: usize, equal: usize) -> String {
-        let images = dataset.len();
-        format!("{images} images of {}: {right} read rightly, all logits as on this machine for {equal}", dataset.name)
+        Ok(equal == count)
     }
 
     /// What the slowest image took. In QEMU the clock tells instructions.
