@@ -121,6 +121,14 @@ impl<'a> RowMut<'a> {
         &mut self.slot[self.tensor.run_range(plane)]
     }
 
+    /// The row as it is stored, where it is one pixel without padding and no sign to change: its channels in order.
+    #[inline(always)]
+    pub fn vector(&mut self) -> Option<&mut [u8]> {
+        let tensor = self.tensor;
+        let is_vector = tensor.plane_len() == tensor.lanes() && tensor.layout.flip() == 0;
+        is_vector.then_some(&mut *self.slot)
+    }
+
     /// The row as it is stored.
     #[inline(always)]
     pub fn slot(&mut self) -> &mut [u8] {

@@ -220,6 +220,7 @@ impl Kernel {
         match self {
             Self::Portable => 0,
             Self::DenseOctets => 48,
+            Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::Widened8 => 80 + 8 * read * steps,
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
