@@ -3,9 +3,6 @@
 /// Outputs that a kernel computes at once.
 pub(crate) const GROUP: usize = 8;
 
-/// Whether this target has the kernel.
-pub(crate) const HAS_OCTETS: bool = cfg!(kernels = "dsp");
-
 /// Some groups' work on one row.
 #[derive(Debug)]
 pub(crate) struct Octets<'a> {
@@ -31,10 +28,6 @@ pub(crate) enum Results<'a> {
     /// Values, saturated to int8: eight bytes a group.
     Values(&'a mut [u8]),
 }
-
-/// Takes the row; `sums` has eight a group, or none where the row is the first and the last.
-#[cfg(not(kernels = "dsp"))]
-pub(crate) fn octets(_: &Octets, _: &mut [i32], _: Results) {}
 
 /// Takes the row; `sums` has eight a group, or none where the row is the first and the last.
 #[cfg(kernels = "dsp")]

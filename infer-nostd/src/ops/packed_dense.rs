@@ -4,7 +4,6 @@
 //! group eight biases, eight multipliers; a group that is not full is filled up with weights 0, biases 0 and multipliers 1.
 
 use super::Step;
-use crate::arch;
 use crate::arch::dense::{GROUP, Octets, Results};
 use crate::fixed::Requant;
 use crate::plan::{Kernel, Taps, Uses};
@@ -50,9 +49,11 @@ pub fn take<const USES: u128>(step: &Step, rows: &Rows, sums: &mut [i32], out: &
 }
 
 fn compute<const USES: u128>(octets: &Octets, sums: &mut [i32], results: Results) {
-    if const { Uses(USES).dense_kernels() } && arch::dense::HAS_OCTETS {
-        arch::dense::octets(octets, sums, results);
-    } else if const { Uses(USES).dense_definitions() } {
+    #[cfg(kernels = "dsp")]
+    if const { Uses(USES).dense_kernels() } {
+        return crate::arch::dense::octets(octets, sums, results);
+    }
+    if const { Uses(USES).dense_definitions() } {
         by_definition(octets, sums, results);
     }
 }

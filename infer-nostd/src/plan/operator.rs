@@ -171,6 +171,14 @@ impl Operator {
         self.kind.accumulates() || self.merges()
     }
 
+    /// Whether its kernel may walk over more than three runs of steps, or rows.
+    pub const fn is_long(&self) -> bool {
+        match (self.kind, Taps::of(self)) {
+            (Kind::Depthwise, _) | (_, Taps::Three) => self.window[0] > 3,
+            _ => self.window[0] as usize * self.window[1] as usize > 3,
+        }
+    }
+
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
     pub const fn extent(&self, axis: usize) -> usize {
         (self.window[axis] as usize - 1) * self.dilations[axis] as usize + 1
