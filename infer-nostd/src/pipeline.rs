@@ -142,13 +142,12 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn store_row(&mut self, row: &[i8]) {
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        for lane in 0..input.rows_a_step().min(at + 1) {
-            let mut slot = self.arena.row(0, at - lane);
-            for channel in 0..input.channels as usize {
-                let mut values = slot.channel(channel + lane);
-                let pixels = row.iter().skip(channel).step_by(input.channels as usize);
-                pixels.enumerate().for_each(|(x, &value)| values.put(x, value));
+        if input.stacked {
+            for lane in 0..input.lanes().min(at + 1) {
+                ops::input::store_channel(input, row, 0, lane, &mut self.arena.row(0, at - lane));
             }
+        } else {
+            ops::input::store(input, row, &mut self.arena.row(0, at));
         }
         self.progress[0].rows += 1;
     }

@@ -1516,7 +1516,12 @@ dsp_depthwise_\N:
   dsp_dense_pair 32 * \I + 8, r3, r8, r9, r10, r11
   sxtb16 r2, r2, ror #8
   dsp_dense_pair 32 * \I + 16, r2, r4, r5, r6, r7
-  dsp_dense_pair 32 * \I + 24, r2, r8, r9, r10, r11
+  ldr r12, [r1, #32 * \I + 24]
+  ldr lr, [r1, #32 * \I + 28]
+  .if \I == 3
+    ldr r3, [sp]                @ end of the row
+  .endif
+  dsp_dense_two r2, r8, r9, r10, r11
 .endm
 
   .section .text.dsp_dense_octets, "ax", %progbits
@@ -1560,10 +1565,9 @@ dsp_dense_octets:
   dsp_dense_step 2
 43:
   dsp_dense_step 3
-  ldr r2, [sp]
   adds r0, #16
   adds r1, #128
-  cmp r0, r2
+  cmp r0, r3
   bne 40b
   ldr r3, [sp, #4]
   subs r5, r5, r4

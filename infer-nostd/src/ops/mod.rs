@@ -9,6 +9,7 @@ pub mod conv2d;
 pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
+pub mod input;
 pub mod lookup;
 pub mod max_pool;
 pub mod packed;
