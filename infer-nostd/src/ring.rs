@@ -79,6 +79,7 @@ impl Channel<'_> {
 
 impl ChannelMut<'_> {
     /// The value of pixel `x` of the map.
+    #[cfg(not(kernels = "portable"))]
     #[inline(always)]
     pub fn get(&self, x: usize) -> i8 {
         (self.bytes[x * self.pixel_len] ^ self.flip) as i8
@@ -113,6 +114,8 @@ impl<'a> RowMut<'a> {
     }
 
     /// Clamps every value of the row that is no padding.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(never)]
     pub fn clamp(&mut self, [min, max]: [i8; 2]) {
         let (channels, width) = (self.tensor.channels as usize, self.tensor.width as usize);
         for channel in 0..channels {
