@@ -171,25 +171,25 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
         while let Some(id) = schedule::next_ready(self.plan(), &self.progress, from) {
             probe(id);
-            from = self.step(id);
+            self.fill_padding(id);
+            self.run(id);
+            from = self.advance(id);
         }
     }
 
-    /// One step of operator `id`: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for
-    /// work next.
+    /// Rows of tensor `id` that there are, padding counted.
+    #[inline(always)]
+    fn rows(&self, id: usize) -> usize {
+        self.plan().tensor(id).pads[0] as usize + self.progress[id].rows as usize
+    }
+
+    /// After a step of operator `id`: what has landed and been read moves into its ring. Where to look for work next.
     #[inline(never)]
-    fn step(&mut self, id: usize) -> u16 {
-        let operator = self.plan().operator(id);
-        let source = operator.inputs[0] as usize;
-        let (input, output) = (self.plan().tensor(source), self.plan().tensor(id + 1));
+    fn advance(&mut self, id: usize) -> u16 {
+        let (operator, input, output) = self.plan().around(id);
         let before = self.progress[id + 1];
-        let last = schedule::span(operator, input, before.at).last;
-        if self.rows(source) <= last {
-            self.fill_padding(source, last);
-        }
-        self.run(id);
         if input.lands() {
-            self.arena.bring_in(source, last);
+            self.arena.bring_in(operator.inputs[0] as usize, schedule::span(operator, input, before.at).last);
         }
         self.progress[id + 1] = schedule::advanced(before, operator);
         let next = schedule::resume_from(output, id);
@@ -199,14 +199,8 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         next
     }
 
-    /// Rows of tensor `id` that there are, padding counted.
-    #[inline(always)]
-    fn rows(&self, id: usize) -> usize {
-        self.plan().tensor(id).pads[0] as usize + self.progress[id].rows as usize
-    }
-
     /// Moves the row that has just landed into the ring unless it is the last one that its reader is about to read.
-    #[inline(never)]
+    #[inline(always)]
     fn settle_landed(&mut self, id: usize, reader: usize) {
         let row = self.rows(id) - 1;
         let span = schedule::span(self.plan().operator(reader), self.plan().tensor(id), self.progress[reader + 1].at);
@@ -216,90 +210,86 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     }
 
     /// The work of a step. What `USES` has not, the compiler does not even look at.
-    #[inline(always)]
+    #[inline(never)] // like its neighbours: what they hold is off the stack when others work
     fn run(&mut self, id: usize) {
-        let operator = self.plan().operator(id);
-        let has_kernel = operator.kernel != Kernel::Portable;
-        let row: fn(&Step, &Rows, &mut RowMut) = match operator.kind {
+        let step = self.arena.step(id, self.progress[id + 1]);
+        let has_kernel = step.operator.kernel != Kernel::Portable;
+        let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
             Kind::Conv2d if has_kernel && const { Uses(USES).conv_kernels() } => ops::packed::row::<USES>,
             Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
             Kind::Depthwise if has_kernel && const { Uses(USES).any_depthwise_kernels() } => {
                 ops::packed_depthwise::row::<USES>
             }
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
-            Kind::MaxPool if operator.merges() && const { Uses(USES).merging_pools() } => ops::max_pool::merge::<USES>,
+            Kind::MaxPool if step.operator.merges && const { Uses(USES).merging_pools() } => {
+                ops::max_pool::merge::<USES>
+            }
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
             Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
             Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
-                return self.accumulating_step(id, ops::packed_dense::take::<USES>);
+                return self.accumulating_step(&step, ops::packed_dense::take::<USES>);
             }
             Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {
-                return self.accumulating_step(id, ops::dense::take);
+                return self.accumulating_step(&step, ops::dense::take);
             }
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
-                return self.accumulating_step(id, ops::global_average_pool::take);
+                return self.accumulating_step(&step, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.joining_step(id, ops::add::sum_row),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.joining_step(&step, ops::add::sum_row),
             Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
-                return self.joining_step(id, ops::concat::row);
+                return self.joining_step(&step, ops::concat::row);
             }
             _ => unreachable!(), // `sized` has held USES against the plan
         };
-        let step = self.step_of(id);
-        let (rows, mut out) = self.arena.step(id, step.at, self.rows(id + 1));
+        let (rows, mut out) = self.arena.rows(&step);
         out.renew_edges();
         row(&step, &rows, &mut out);
     }
 
-    /// What operator `id` knows of its next step.
-    #[inline(always)]
-    fn step_of(&self, id: usize) -> Step<'a> {
-        let plan = self.plan();
-        let operator = plan.operator(id);
-        let Progress { at, rows: row } = self.progress[id + 1];
-        let (input, output) = (plan.tensor(operator.inputs[0] as usize), plan.tensor(id + 1));
-        Step { operator, input, output, words: plan.words(), at, row }
-    }
-
     /// A step that takes a row into accumulators and writes a row after the last.
     #[inline(never)]
-    fn accumulating_step(&mut self, id: usize, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
-        let step = self.step_of(id);
-        let (rows, accs, mut out) = self.arena.accumulating_step(id, step.at, self.rows(id + 1));
+    fn accumulating_step(&mut self, step: &Step<'a>, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
+        let (rows, accumulators, mut out) = self.arena.rows_and_accumulators(step);
         out.renew_edges();
-        take(&step, &rows, accs, &mut out);
+        take(step, &rows, accumulators, &mut out);
     }
 
     /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
     #[inline(never)]
-    fn joining_step(&mut self, id: usize, row: Join) {
-        let step = self.step_of(id);
+    fn joining_step(&mut self, step: &Step<'a>, row: Join) {
         let second = self.plan().tensor(step.operator.inputs[1] as usize);
-        let (a, b, mut out) = self.arena.step_of_two(id, step.at, self.rows(id + 1));
+        let (a, b, mut out) = self.arena.rows_of_two(step);
         out.renew_edges();
-        row(&step, second, &a, &b, &mut out);
+        row(step, second, &a, &b, &mut out);
     }
 
-    /// Makes the padding below the map of tensor `id`, down to row `last`, which its reader is about to read. An operator of two inputs
-    /// reads none.
-    #[inline(never)] // what it holds is off the stack when the operator works
-    fn fill_padding(&mut self, id: usize, last: usize) {
-        let tensor = self.plan().tensor(id);
-        while self.rows(id) <= last {
-            let row = self.rows(id);
-            self.arena.row(id, row).fill_zero();
-            for lane in 1..tensor.rows_a_step().min(row + 1) {
-                let mut above = self.arena.row(id, row - lane);
-                let mut values = above.channel(lane);
-                (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
-            }
-            if tensor.lands() && row < last {
-                self.arena.bring_in(id, row);
-            }
-            self.progress[id].rows += 1;
+    /// Makes the padding below the map that operator `id` is about to read. An operator of two inputs reads none.
+    #[inline(never)]
+    fn fill_padding(&mut self, id: usize) {
+        let (operator, tensor, _) = self.plan().around(id);
+        let source = operator.inputs[0] as usize;
+        let last = schedule::span(operator, tensor, self.progress[id + 1].at).last;
+        while self.rows(source) <= last {
+            self.fill_row(source, last);
         }
+    }
+
+    /// Makes the next row of padding below the map of tensor `id`.
+    #[inline(never)]
+    fn fill_row(&mut self, id: usize, last: usize) {
+        let (tensor, row) = (self.plan().tensor(id), self.rows(id));
+        self.arena.row(id, row).fill_zero();
+        for lane in 1..tensor.rows_a_step().min(row + 1) {
+            let mut above = self.arena.row(id, row - lane);
+            let mut values = above.channel(lane);
+            (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
+        }
+        if tensor.lands() && row < last {
+            self.arena.bring_in(id, row);
+        }
+        self.progress[id].rows += 1;
     }
 }
 

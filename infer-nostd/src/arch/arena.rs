@@ -1,8 +1,9 @@
 //! The memory of a plan: rows are borrowed from it where the plan's check has found them to lie.
 
+use crate::ops::Step;
 use crate::plan::{Plan, Tensor};
 use crate::ring::{RowMut, Rows};
-use crate::schedule;
+use crate::schedule::{self, Progress};
 use core::slice;
 
 /// A checked plan and as many words as it asks for.
@@ -47,34 +48,40 @@ impl<'a> Arena<'a> {
         unsafe { row_of(self.words.as_mut_ptr(), tensor, row) }
     }
 
-    /// What a step of operator `id` reads of its first input, and the place of row `row`, padding counted, of its output.
+    /// The step of operator `id` that comes next.
     #[inline(always)]
-    pub fn step(&mut self, id: usize, at: u16, row: usize) -> (Rows<'_>, RowMut<'_>) {
+    pub fn step(&self, id: usize, progress: Progress) -> Step<'a> {
+        let (operator, input, output) = self.plan.around(id);
+        Step { operator, input, output, words: self.plan.words(), at: progress.at, row: progress.rows }
+    }
+
+    /// What `step`, one of this plan's, reads of its first input, and the row that it writes.
+    #[inline(always)]
+    pub fn rows(&mut self, step: &Step<'a>) -> (Rows<'_>, RowMut<'_>) {
         let words = self.words.as_mut_ptr();
         // SAFETY: `self` is borrowed for as long as the rows, and the operator's input lies apart from its output.
-        unsafe { (rows_of(words, &self.plan, id, 0, at), row_of(words, self.plan.tensor(id + 1), row)) }
+        unsafe { (rows_of(words, step, step.input), output_of(words, step)) }
     }
 
     /// The same with the operator's accumulators.
-    pub fn accumulating_step(&mut self, id: usize, at: u16, row: usize) -> (Rows<'_>, &mut [i32], RowMut<'_>) {
-        let (operator, output) = (self.plan.operator(id), self.plan.tensor(id + 1));
-        let len = operator.state_words(self.plan.tensor(operator.inputs[0] as usize), output);
+    #[inline(always)]
+    pub fn rows_and_accumulators(&mut self, step: &Step<'a>) -> (Rows<'_>, &mut [i32], RowMut<'_>) {
         let words = self.words.as_mut_ptr();
-        // SAFETY: as in `step`; the accumulators lie in the arena, apart from both.
+        // SAFETY: as in `rows`; the accumulators lie in the arena, apart from both.
         unsafe {
-            let accs = slice::from_raw_parts_mut(words.add(operator.state as usize).cast(), len);
-            (rows_of(words, &self.plan, id, 0, at), accs, row_of(words, output, row))
+            let state = words.add(step.operator.state as usize).cast();
+            let accumulators = slice::from_raw_parts_mut(state, step.operator.state_words(step.input, step.output));
+            (rows_of(words, step, step.input), accumulators, output_of(words, step))
         }
     }
 
-    /// The same with what it reads of its second input.
-    pub fn step_of_two(&mut self, id: usize, at: u16, row: usize) -> (Rows<'_>, Rows<'_>, RowMut<'_>) {
-        let (plan, words) = (&self.plan, self.words.as_mut_ptr());
-        // SAFETY: as in `step`; both inputs lie apart from the output.
-        unsafe {
-            let output = row_of(words, plan.tensor(id + 1), row);
-            (rows_of(words, plan, id, 0, at), rows_of(words, plan, id, 1, at), output)
-        }
+    /// The same with what it reads of its second input, and that input.
+    #[inline(always)]
+    pub fn rows_of_two(&mut self, step: &Step<'a>) -> (Rows<'_>, Rows<'_>, RowMut<'_>) {
+        let second = self.plan.tensor(step.operator.inputs[1] as usize);
+        let words = self.words.as_mut_ptr();
+        // SAFETY: as in `rows`; both inputs lie apart from the output.
+        unsafe { (rows_of(words, step, step.input), rows_of(words, step, second), output_of(words, step)) }
     }
 
     /// Moves the row of tensor `id` that has landed into the slot of row `row`.
@@ -89,19 +96,27 @@ impl<'a> Arena<'a> {
     }
 }
 
-/// The rows that the step of operator `id` that begins with row `at` reads of one of its inputs.
+/// The rows that a step reads of one of its inputs.
 ///
 /// # Safety
-/// `words` is the plan's arena, and nothing writes to the input while they are borrowed.
+/// `words` is the arena of the step's plan, and nothing writes to the input while they are borrowed.
 #[inline(always)]
-unsafe fn rows_of<'m>(words: *const u32, plan: &Plan<'m>, id: usize, input: usize, at: u16) -> Rows<'m> {
-    let operator = plan.operator(id);
-    let tensor = plan.tensor(operator.inputs[input] as usize);
+unsafe fn rows_of<'m>(words: *const u32, step: &Step<'m>, input: &'m Tensor) -> Rows<'m> {
     // SAFETY: the ring lies in the arena, and so does the place where rows land if they do.
     let bytes = |at: u32, len| unsafe { slice::from_raw_parts(words.wrapping_add(at as usize).cast::<u8>(), len) };
-    let landing = bytes(tensor.landing, if tensor.lands() { tensor.slot_len() } else { 0 });
-    let ring = bytes(tensor.ring, tensor.slots as usize * tensor.slot_len());
-    Rows::new(tensor, ring, landing, schedule::span(operator, tensor, at))
+    let landing = if input.lands() { bytes(input.landing, input.slot_len()) } else { &[] };
+    let ring = bytes(input.ring, input.slots as usize * input.slot_len());
+    Rows::new(input, ring, landing, schedule::span(step.operator, input, step.at))
+}
+
+/// The place of the row that a step writes.
+///
+/// # Safety
+/// `words` is the arena of the step's plan, and nothing else reads or writes the place while it is borrowed.
+#[inline(always)]
+unsafe fn output_of<'m>(words: *mut u32, step: &Step<'m>) -> RowMut<'m> {
+    // SAFETY: the caller's.
+    unsafe { row_of(words, step.output, step.output.pads[0] as usize + step.row as usize) }
 }
 
 /// The place of row `row` of a tensor, padding counted: in its ring, or where rows land.
@@ -110,7 +125,10 @@ unsafe fn rows_of<'m>(words: *const u32, plan: &Plan<'m>, id: usize, input: usiz
 /// `words` is the arena of the tensor's plan, and nothing else reads or writes the place while it is borrowed.
 #[inline(always)]
 unsafe fn row_of<'m>(words: *mut u32, tensor: &'m Tensor, row: usize) -> RowMut<'m> {
-    let (at, offset) = if tensor.lands() { (tensor.landing, 0) } else { (tensor.ring, tensor.slot_of(row) * tensor.slot_len()) };
+    let (at, offset) = match tensor.lands() {
+        true => (tensor.landing, 0),
+        false => (tensor.ring, tensor.slot_of(row) * tensor.slot_len()),
+    };
     // SAFETY: a slot of the ring lies in the arena, and so does the place where rows land.
     let slot = unsafe { words.add(at as usize).cast::<u8>().add(offset) };
     RowMut::new(tensor, unsafe { slice::from_raw_parts_mut(slot, tensor.slot_len()) })

@@ -7,6 +7,7 @@ use super::args::Args;
 use crate::ops::Step;
 use crate::plan::{MAX_SEGMENTS, Taps, Uses};
 use crate::ring::{RowMut, Rows};
+use core::mem::MaybeUninit;
 use core::ptr;
 
 #[cfg(kernels = "armv6m")]
@@ -98,7 +99,7 @@ fn blocks_apart<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out:
 fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut RowMut) {
     let operator = step.operator;
     let (kernel, taps) = (operator.kernel, Taps::of(operator));
-    let mut segments = [Segment { start: ptr::null(), steps: 0 }; N];
+    let mut segments = [const { MaybeUninit::uninit() }; N];
     let segments = segments_of(step, rows, taps, &mut segments);
     let walk = segments.as_ptr_range();
     let mut args = Args::new(step, out, walk.start.cast(), walk.end.cast());
@@ -122,8 +123,13 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
 }
 
 /// The steps of the row's first block, in as few segments as there can be.
-#[inline(always)]
-fn segments_of<'s>(step: &Step, rows: &Rows, taps: Taps, segments: &'s mut [Segment]) -> &'s mut [Segment] {
+#[inline(never)] // what it holds is off the stack when the kernel works
+fn segments_of<'s>(
+    step: &Step,
+    rows: &Rows,
+    taps: Taps,
+    segments: &'s mut [MaybeUninit<Segment>],
+) -> &'s mut [Segment] {
     let (operator, input) = (step.operator, step.input);
     let (walks, tap_len) = match taps {
         Taps::Three => (1, 0),
@@ -131,19 +137,26 @@ fn segments_of<'s>(step: &Step, rows: &Rows, taps: Taps, segments: &'s mut [Segm
     };
     let first = step.padded_start(0) * input.lanes();
     let planes_len = input.planes() * input.plane_len();
+    let mut last: Option<&mut Segment> = None;
     let (mut count, mut end, mut ky) = (0, ptr::null(), 0);
+    let mut places = segments.iter_mut();
     while ky < operator.window[0] as usize {
         let mut start = rows.slot(ky * operator.dilations[0] as usize).as_ptr().wrapping_add(first);
         for _ in 0..walks {
-            if start != end {
-                segments[count] = Segment { start, steps: 0 };
-                count += 1;
+            let steps = input.planes as u32;
+            match &mut last {
+                Some(last) if start == end => last.steps += steps,
+                _ => {
+                    last = places.next().map(|place| place.write(Segment { start, steps }));
+                    count += 1;
+                }
             }
-            segments[count - 1].steps += input.planes as u32;
             end = start.wrapping_add(planes_len);
             start = start.wrapping_add(tap_len);
         }
         ky += input.rows_a_step();
     }
-    &mut segments[..count]
+    let segments = &mut segments[..count];
+    // SAFETY: so many have been written.
+    unsafe { &mut *(ptr::from_mut(segments) as *mut [Segment]) }
 }

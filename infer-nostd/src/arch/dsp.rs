@@ -28,11 +28,11 @@ use core::arch::global_asm;
 //
 // * The first pass of a channel adds the bias (which is loaded into r4 together with the weights) as it goes: nothing is copied.
 // * The other passes run four to a round. The first round is entered in the middle, at an address computed once a call.
-// * lr has flags under its counter: bit 16: another segment follows; bit 17: the operator shifts. Both are looked at once, after
-//   the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
+// * lr has flags under its counter: bit 16: another segment follows; bit 17: it is the third, or, in the last segment, the operator
+//   shifts. Both are looked at once, after the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
 //
-// Frame: 0 from the last lane to the next plane | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20, 32 segments: input, lr, entry
-// | 44 shift
+// Frame: 0 from the last lane to the next plane | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20, 32, 44 segments: input, lr,
+// entry | 56 shift
 global_asm!(
     r#"
     .syntax unified
@@ -236,13 +236,10 @@ global_asm!(
   .p2align 2
 dsp_narrow8_t3_\N:
   push {r4-r11, lr}
-  sub sp, #52
+  sub sp, #60
   ldm r0, {r1-r9}             @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   subs r3, #(4 * \N + 8)        @ what the loads of a pass walk by themselves
-  str r9, [sp, #44]
-  cmp r9, #0
-  it ne
-  addne r3, r3, #0x20000
+  str r9, [sp, #56]
 1:
   add r9, sp, #20
   adr r0, 8f
@@ -266,10 +263,17 @@ dsp_narrow8_t3_\N:
   ldrsh lr, [r0, lr, lsl #1]
   add lr, lr, r0
   cmp r1, r2
-  it ne
+  itt ne
   addne r11, r11, #0x10000
+  orrne r3, r3, #0x20000        @ of a second segment: a third follows
   stm r9!, {r10, r11, lr}
   bne 1b
+  ldr r10, [sp, #56]
+  bic r11, r11, #0x20000
+  cmp r10, #0
+  it ne
+  orrne r11, r11, #0x20000
+  str r11, [r9, #-8]
   mov r1, r4
   add r12, r12, r12, lsl #1
   adds r12, r12, #2
@@ -311,13 +315,17 @@ dsp_narrow8_t3_\N:
   str r2, [sp, #4]
   cmp r1, r6
   bne 3b
-  add sp, #52
+  add sp, #60
   pop {r4-r11, pc}
 6:
+  bcs 9f
   ldrd r0, lr, [sp, #32]
   ldr pc, [sp, #40]
+9:
+  ldrd r0, lr, [sp, #44]
+  ldr pc, [sp, #52]
 7:
-  ldr r2, [sp, #44]
+  ldr r2, [sp, #56]
   dsp_each_acc \N, dsp_shift_left
   b 5b
   .p2align 2

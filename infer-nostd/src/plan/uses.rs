@@ -37,7 +37,7 @@ impl Uses {
         let mut id = 0;
         while id < plan.operator_count() {
             let operator = plan.operator(id);
-            bits |= if operator.merges() {
+            bits |= if operator.merges {
                 1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
             } else if matches!(operator.kernel, Kernel::Portable) {
                 1 << (Self::KINDS + operator.kind as u32)
