@@ -1,6 +1,5 @@
 //! The rows of a tensor that are alive: a ring of slots, each one padded row in the tensor's layout.
 
-use crate::arch;
 use crate::plan::{Layout, Tensor};
 use crate::schedule::Span;
 
@@ -17,10 +16,12 @@ pub struct ChannelMut<'a> {
 pub struct Rows<'a> {
     tensor: &'a Tensor,
     ring: &'a [u8],
+    /// Where the last row is, if it has landed; empty if it is in the ring.
     landing: &'a [u8],
-    first_slot: usize,
-    /// Which row, counted from the first, has landed and is not in the ring.
-    landed: usize,
+    /// Where the first row begins in the ring.
+    first: usize,
+    /// Which row is the last, counted from the first.
+    last: usize,
 }
 
 /// One row that an operator writes.
@@ -41,23 +42,21 @@ pub struct Channel<'a> {
 impl<'a> Rows<'a> {
     /// Rows `span` of `tensor`, padding counted. The last of them is in `landing`, where the tensor's rows land.
     #[inline(always)]
-    pub fn new(tensor: &'a Tensor, ring: &'a [u32], landing: &'a [u32], span: Span) -> Self {
-        let landed = if tensor.lands() { span.last - span.first } else { usize::MAX };
-        let (ring, landing) = (arch::as_bytes(ring), arch::as_bytes(landing));
-        Self { tensor, ring, landing, first_slot: tensor.slot_of(span.first), landed }
+    pub fn new(tensor: &'a Tensor, ring: &'a [u8], landing: &'a [u8], span: Span) -> Self {
+        let first = tensor.slot_of(span.first) * tensor.slot_len();
+        Self { tensor, ring, landing, first, last: span.last - span.first }
     }
 
     /// The padded row `i` rows below the first, as it is stored. `i` is less than the rows there is room for.
     #[inline(always)]
     pub fn slot(&self, i: usize) -> &'a [u8] {
-        if i == self.landed {
-            return &self.landing[..self.tensor.slot_len()];
+        if i == self.last && !self.landing.is_empty() {
+            return self.landing;
         }
-        let (mut slot, slots) = (self.first_slot + i, self.tensor.slots as usize);
-        if slot >= slots {
-            slot -= slots;
+        let mut at = self.first + i * self.tensor.slot_len();
+        if at >= self.ring.len() {
+            at -= self.ring.len();
         }
-        let at = slot * self.tensor.slot_len();
         &self.ring[at..at + self.tensor.slot_len()]
     }
 
@@ -100,11 +99,10 @@ impl ChannelMut<'_> {
 }
 
 impl<'a> RowMut<'a> {
-    /// The place of `tensor`'s new row `row`, padding counted, in the words of [`Tensor::write_range`].
+    /// A row of `tensor` in its slot.
     #[inline(always)]
-    pub fn new(tensor: &'a Tensor, ring: &'a mut [u32], row: usize) -> Self {
-        let at = if tensor.lands() { 0 } else { tensor.slot_of(row) * tensor.slot_len() };
-        Self { tensor, slot: &mut arch::as_bytes_mut(ring)[at..at + tensor.slot_len()] }
+    pub fn new(tensor: &'a Tensor, slot: &'a mut [u8]) -> Self {
+        Self { tensor, slot }
     }
 
     /// A channel of the row, from the left edge of the map.
@@ -119,6 +117,14 @@ impl<'a> RowMut<'a> {
     #[inline(always)]
     pub fn run(&mut self, plane: usize) -> &mut [u8] {
         &mut self.slot[self.tensor.run_range(plane)]
+    }
+
+    /// The row as it is stored, where it is one pixel without padding and no sign to change: its channels in order.
+    #[inline(always)]
+    pub fn vector(&mut self) -> Option<&mut [u8]> {
+        let tensor = self.tensor;
+        let is_vector = tensor.plane_len() == tensor.lanes() && tensor.layout.flip() == 0;
+        is_vector.then_some(&mut *self.slot)
     }
 
     /// The row as it is stored.
@@ -144,15 +150,21 @@ impl<'a> RowMut<'a> {
     /// Makes the padding left and right of the map the tensor's zero, where rows land: other tensors' rows have been there.
     #[inline(always)]
     pub fn renew_edges(&mut self) {
-        let tensor = self.tensor;
-        if !tensor.lands() {
-            return;
+        if self.tensor.lands() {
+            self.fill_edges();
         }
-        let zero = tensor.zero_byte();
+    }
+
+    #[inline(never)]
+    fn fill_edges(&mut self) {
+        let tensor = self.tensor;
         let [_, left, _, right] = tensor.pads.map(|pad| pad as usize * tensor.lanes());
-        for plane in self.slot.chunks_exact_mut(tensor.plane_len()) {
-            plane[..left].fill(zero);
-            plane[tensor.plane_len() - right..].fill(zero);
+        let mut rest = &mut *self.slot;
+        for _ in 0..tensor.planes() {
+            let (plane, next) = rest.split_at_mut(tensor.plane_len());
+            plane[..left].fill(tensor.zero_byte());
+            plane[tensor.plane_len() - right..].fill(tensor.zero_byte());
+            rest = next;
         }
     }
 

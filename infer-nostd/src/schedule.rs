@@ -59,10 +59,10 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
     while id > 0 {
         let at = progress[id].at;
         id -= 1;
-        let operator = plan.operator(id);
+        let (operator, input, _) = plan.around(id);
         let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
         if at != operator.end {
-            let needed = needed(operator, plan.tensor(a), at);
+            let needed = needed(operator, input, at);
             if progress[a].rows as usize >= needed && progress[b].rows as usize >= needed {
                 return Some(id);
             }
@@ -106,11 +106,7 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
 #[inline(always)]
 pub const fn advanced(progress: Progress, operator: &Operator) -> Progress {
     let at = progress.at + operator.advance as u16;
-    let gives = if operator.kind.accumulates() {
-        at == operator.end
-    } else {
-        !operator.merges() || at as usize == (progress.rows as usize + 1) * operator.window[0] as usize
-    };
+    let gives = at as u32 == (progress.rows as u32 + 1) * operator.rows_each as u32;
     Progress { rows: progress.rows + gives as u16, at }
 }
 

@@ -129,7 +129,11 @@ fn layers(benches: &[Bench]) -> String {
         let cycles = optional(row.cycles);
         let layer = row.layer.clone().unwrap_or("total".into());
         let kernel =
-            row.kernel.as_ref().zip(row.block).map_or("–".into(), |(kernel, block)| format!("{kernel} × {block}"));
+            match (&row.kernel, row.block) {
+                (Some(kernel), Some(block)) => format!("{kernel} × {block}"),
+                (Some(kernel), None) => kernel.clone(),
+                _ => "–".into(),
+            };
         let [macs, instructions] = [row.macs, row.instructions].map(grouped);
         vec![row.core.into(), packing(row), layer, kernel, macs, instructions, cycles, per_instruction, per_cycle]
     };

@@ -90,6 +90,8 @@ fn records(network: &Network) -> Result<Vec<Tensor>, PlanError> {
             scale: place.scale,
             plane_len: 0,
             slot_len: 0,
+            lanes: 0,
+            planes: 0,
             reciprocal: 0,
             reciprocal_shift: 0,
             stacked: false,

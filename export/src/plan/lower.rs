@@ -186,6 +186,9 @@ impl Lowering<'_> {
             end: 0,
             blocks: 0,
             shorter: 0,
+            rows_each: 0,
+            merges: false,
+            reserved: 0,
         };
         let (name, source) = (self.node.name.clone(), source.cloned());
         let (fits_24_bits, table) = (table.fits_24_bits, table.words);

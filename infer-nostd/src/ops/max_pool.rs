@@ -40,24 +40,27 @@ pub fn merge<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
         stride: step.operator.strides[1] as usize,
         is_first: step.at as usize == step.row as usize * window_h,
     };
-    let row_len = output.width as usize * output.lanes();
-    let planes = rows.slot(0).chunks_exact(input.plane_len()).zip(out.slot().chunks_exact_mut(output.plane_len()));
-    for (from, to) in planes {
-        let from = &from[input.pads[1] as usize * input.lanes()..];
-        let to = &mut to[output.pads[1] as usize * output.lanes()..][..row_len];
+    let (lanes, slot) = (input.lanes(), out.slot());
+    let row_len = output.width as usize * lanes;
+    let mut from = input.pads[1] as usize * lanes;
+    let mut to = output.pads[1] as usize * lanes;
+    for _ in 0..input.planes() {
+        let (values, largest) = (&rows.slot(0)[from..], &mut slot[to..to + row_len]);
         match input.layout {
-            Layout::Quads if const { Uses(USES).merging_pool(Layout::Quads) } => window.merge_words(from, to),
+            Layout::Quads if const { Uses(USES).merging_pool(Layout::Quads) } => window.merge_words(values, largest),
             Layout::Pairs if const { Uses(USES).merging_pool(Layout::Pairs) } => {
-                window.merge_pairs(from, to, |a, b| (a as i8).max(b as i8) as u8)
+                window.merge_pairs(values, largest, |a, b| (a as i8).max(b as i8) as u8)
             }
             Layout::UnsignedPairs if const { Uses(USES).merging_pool(Layout::UnsignedPairs) } => {
-                window.merge_pairs(from, to, u8::max)
+                window.merge_pairs(values, largest, u8::max)
             }
             Layout::ChannelsLast if const { Uses(USES).merging_pool(Layout::ChannelsLast) } => {
-                window.merge_bytes(from, to, input.lanes());
+                window.merge_bytes(values, largest, lanes);
             }
             _ => unreachable!(), // the engine has held USES against the plan
         }
+        from += input.plane_len();
+        to += output.plane_len();
     }
 }
 
@@ -74,15 +77,19 @@ impl Window {
     #[inline(always)]
     fn merge_words(&self, from: &[u8], to: &mut [u8]) {
         let word = |pixel: &[u8; 4]| u32::from_le_bytes(*pixel);
-        let (taps, _) = from.as_chunks::<4>();
-        let (pixels, _) = to.as_chunks_mut::<4>();
+        let merge = |pixel: &mut [u8; 4], largest: u32| {
+            *pixel = if self.is_first { largest } else { arch::max_bytes(largest, word(pixel)) }.to_le_bytes();
+        };
+        let ((taps, _), (pixels, _)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
+        if (self.len, self.stride) == (2, 2) {
+            // The usual one, without a look at a length inside.
+            let (taps, _) = taps.as_chunks::<2>();
+            pixels.iter_mut().zip(taps).for_each(|(pixel, [a, b])| merge(pixel, arch::max_bytes(word(a), word(b))));
+            return;
+        }
         for (i, pixel) in pixels.iter_mut().enumerate() {
             let taps = &taps[i * self.stride..][..self.len];
-            let mut largest = taps[1..].iter().fold(word(&taps[0]), |largest, tap| arch::max_bytes(largest, word(tap)));
-            if !self.is_first {
-                largest = arch::max_bytes(largest, word(pixel));
-            }
-            *pixel = largest.to_le_bytes();
+            merge(pixel, taps[1..].iter().fold(word(&taps[0]), |largest, tap| arch::max_bytes(largest, word(tap))));
         }
     }
 

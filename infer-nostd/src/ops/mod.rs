@@ -9,6 +9,7 @@ pub mod conv2d;
 pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
+pub mod input;
 pub mod lookup;
 pub mod max_pool;
 pub mod packed;
@@ -131,18 +132,25 @@ fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> 
 const LANES_AT_ONCE: usize = 4;
 
 /// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
-#[inline(never)]
+#[inline(always)]
 fn add_pixels(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
-    if let ([a, b, c, d], 4, 0) = (&mut *sums, distance, flip) {
-        for pixel in pixels.as_chunks::<4>().0 {
-            let word = u32::from_le_bytes(*pixel);
-            *a = a.wrapping_add((word as i8).into());
-            *b = b.wrapping_add(((word >> 8) as i8).into());
-            *c = c.wrapping_add(((word >> 16) as i8).into());
-            *d = d.wrapping_add(((word >> 24) as i8).into());
-        }
-        return;
+    let (Ok(sums), 4, 0) = (<&mut [i32; LANES_AT_ONCE]>::try_from(&mut *sums), distance, flip) else {
+        return add_lanes(pixels, distance, flip, sums);
+    };
+    let [mut a, mut b, mut c, mut d] = *sums;
+    for pixel in pixels.as_chunks::<4>().0 {
+        let word = u32::from_le_bytes(*pixel);
+        a = a.wrapping_add((word as i8).into());
+        b = b.wrapping_add(((word >> 8) as i8).into());
+        c = c.wrapping_add(((word >> 16) as i8).into());
+        d = d.wrapping_add(((word >> 24) as i8).into());
     }
+    *sums = [a, b, c, d];
+}
+
+/// The same, a lane at a time.
+#[inline(never)]
+fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
     for (lane, sum) in sums.iter_mut().enumerate() {
         let mut at = lane;
         while let Some(&byte) = pixels.get(at) {

@@ -4,71 +4,77 @@
 //! group eight biases, eight multipliers; a group that is not full is filled up with weights 0, biases 0 and multipliers 1.
 
 use super::Step;
-use crate::arch;
-use crate::arch::dense::{GROUP, Octet};
+use crate::arch::dense::{GROUP, Octets, Results};
 use crate::fixed::Requant;
 use crate::plan::{Kernel, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the outputs. `USES` is what the plan uses, for the compiler to leave out the rest.
 #[inline(never)]
-pub fn take<const USES: u128>(step: &Step, rows: &Rows, accs: &mut [i32], out: &mut RowMut) {
+pub fn take<const USES: u128>(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
     let outputs = step.output.channels as usize;
     let steps = step.operator.dense_steps(step.input);
     let (groups, len) = (outputs.div_ceil(GROUP), GROUP * steps);
-    let row = &rows.slot(0)[..4 * steps];
-    let weights = &step.weights()[step.at as usize * groups * len..][..groups * len];
-    let (is_first, is_last) = (step.at == 0, step.at + 1 == step.operator.end);
-    let (tables, _) = step.table().as_chunks::<{ 2 * GROUP }>();
-    let mut accs = accs.chunks_exact_mut(GROUP);
-    let mut values = [0; GROUP];
-    for (group, table) in tables[..groups].iter().enumerate() {
-        let (biases, multipliers) = table.split_at(GROUP);
-        let octet = Octet {
-            row,
-            weights: &weights[group * len..][..len],
-            biases: is_first.then_some(biases),
-            multipliers: is_last.then_some(multipliers),
-            zero_point: step.output.zero_point,
-            shift_bits: step.operator.shift_bits,
-        };
-        let sums = accs.next().unwrap_or_default();
-        if const { Uses(USES).dense_kernels() } && arch::dense::HAS_OCTETS {
-            arch::dense::octet(&octet, sums, &mut values);
-        } else if const { Uses(USES).dense_definitions() } {
-            by_definition(&octet, sums, &mut values);
-        }
-        if is_last {
-            store(group * GROUP, &values, outputs, out);
+    let (tables, _) = step.table().as_chunks();
+    let octets = Octets {
+        row: &rows.slot(0)[..4 * steps],
+        weights: &step.weights()[step.at as usize * groups * len..][..groups * len],
+        tables: &tables[..groups],
+        is_first: step.at == 0,
+        zero_point: step.output.zero_point,
+        shift_bits: step.operator.shift_bits,
+    };
+    if step.at + 1 < step.operator.end {
+        return compute::<USES>(&octets, sums, Results::Sums);
+    }
+    // Whole groups go where they stay, if outputs lie side by side there; of the others the first values.
+    let whole = if let Some(row) = out.vector() {
+        let whole = outputs / GROUP;
+        let (weights, tables) = (&octets.weights[..whole * len], &octets.tables[..whole]);
+        compute::<USES>(&Octets { weights, tables, ..octets }, sums, Results::Values(row));
+        whole
+    } else {
+        0
+    };
+    for group in whole..groups {
+        let mut values = [0; GROUP];
+        let (weights, tables) = (&octets.weights[group * len..][..len], &octets.tables[group..=group]);
+        let sums = if sums.is_empty() { &mut [] } else { &mut sums[group * GROUP..][..GROUP] };
+        compute::<USES>(&Octets { weights, tables, ..octets }, sums, Results::Values(&mut values));
+        for (output, &value) in (group * GROUP..outputs).zip(&values) {
+            out.channel(output).put(0, value as i8);
         }
     }
-    if is_last {
-        out.clamp(step.operator.clamp);
-    }
+    out.clamp(step.operator.clamp);
 }
 
-/// Stores outputs `first` and following. They lie side by side where there is no padding and no sign to change.
-#[inline(always)]
-fn store(first: usize, values: &[i8; GROUP], outputs: usize, out: &mut RowMut) {
-    for (i, &value) in values.iter().take(outputs - first).enumerate() {
-        out.channel(first + i).put(0, value);
+fn compute<const USES: u128>(octets: &Octets, sums: &mut [i32], results: Results) {
+    #[cfg(kernels = "dsp")]
+    if const { Uses(USES).dense_kernels() } {
+        return crate::arch::dense::octets(octets, sums, results);
+    }
+    if const { Uses(USES).dense_definitions() } {
+        by_definition(octets, sums, results);
     }
 }
 
 /// What a kernel does, by plain loops over the same words.
-fn by_definition(octet: &Octet, sums: &mut [i32], values: &mut [i8; GROUP]) {
+fn by_definition(octets: &Octets, sums: &mut [i32], mut results: Results) {
     let requant =
-        Requant { shift_bits: octet.shift_bits, zero_point: octet.zero_point, min: i8::MIN, max: i8::MAX };
-    for member in 0..GROUP {
-        let weight = |i: usize| {
-            Kernel::DenseOctets.weight(octet.weights, Taps::One { stride: 1 }, i / 4, 0, i % 4, member)
-        };
-        let before = octet.biases.map_or_else(|| sums[member], |biases| biases[member] as i32);
-        let products = octet.row.iter().enumerate().map(|(i, &byte)| weight(i) * (byte as i8) as i32);
-        let sum = products.fold(before, i32::wrapping_add);
-        match octet.multipliers {
-            Some(multipliers) => values[member] = requant.apply(sum, multipliers[member] as i32),
-            None => sums[member] = sum,
+        Requant { shift_bits: octets.shift_bits, zero_point: octets.zero_point, min: i8::MIN, max: i8::MAX };
+    let groups = octets.weights.chunks_exact(2 * octets.row.len()).zip(octets.tables);
+    for (group, (weights, table)) in groups.enumerate() {
+        for member in 0..GROUP {
+            let output = group * GROUP + member;
+            let weight =
+                |i: usize| Kernel::DenseOctets.weight(weights, Taps::One { stride: 1 }, i / 4, 0, i % 4, member);
+            let before = if octets.is_first { table[member] as i32 } else { sums[output] };
+            let products = octets.row.iter().enumerate().map(|(i, &byte)| weight(i) * (byte as i8) as i32);
+            let sum = products.fold(before, i32::wrapping_add);
+            match &mut results {
+                Results::Sums => sums[output] = sum,
+                Results::Values(values) => values[output] = requant.apply(sum, table[GROUP + member] as i32) as u8,
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ const fn tensor(tensor: &Tensor, id: u16) -> Result<(), PlanError> {
 const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
     let operator = plan.operator(id);
     let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
-    ensure!(a <= id && b <= id && (a == b || operator.kind.has_two_inputs()), PlanError::BadInput(id as u16));
+    ensure!(a == b || operator.kind.has_two_inputs(), PlanError::BadInput(id as u16));
     let (input, output) = (plan.tensor(a), plan.tensor(id + 1));
     ensure!(kernel(operator, input, output), PlanError::UnfitKernel(id as u16));
     ensure!(geometry(operator, [input, plan.tensor(b)], output), PlanError::BadGeometry(id as u16));

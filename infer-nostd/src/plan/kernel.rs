@@ -181,10 +181,8 @@ impl Kernel {
                     && (!input.stacked || operator.dilations[0] == 1)
                     && operator.segments(input) <= MAX_SEGMENTS
                     && (!matches!(self, Self::Image16) || three && input.channels == 1)
-                    // It has room for two segments: a ring and where it begins again, but no third place.
-                    && !(matches!(self, Self::Narrow8)
-                        && three
-                        && (input.lands() || input.stacked && operator.segments(input) > 2))
+                    // It has room for three segments: a ring, where it begins again, and a row that has landed.
+                    && !(matches!(self, Self::Narrow8) && three && input.stacked && operator.segments(input) > 3)
             }
         }
     }
@@ -220,10 +218,12 @@ impl Kernel {
         match self {
             Self::Portable => 0,
             Self::DenseOctets => 48,
+            Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::Widened8 => 80 + 8 * read * steps,
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
-            Self::Narrow8 | Self::Long | Self::Plain => 88,
+            Self::Narrow8 => 96,
+            Self::Long | Self::Plain => 88,
             Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => 96,
             Self::Spread16 => 88 + spread * pixels,
             Self::Spread8 if pixels == 1 => 88 + 4 * (steps * taps.count()).next_multiple_of(4),

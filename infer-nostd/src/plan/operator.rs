@@ -116,32 +116,41 @@ pub struct Operator {
     pub blocks: u16,
     /// How many of them, the last ones, are one pixel shorter.
     pub shorter: u16,
+    /// Rows that it advances for each row of its output.
+    pub rows_each: u16,
+    /// Whether it takes a row at a time into a row of its output: a max pool whose windows do not overlap.
+    pub merges: bool,
+    /// 0.
+    pub reserved: u8,
 }
 
 /// Words of an [`Operator`] in the file.
-pub const OPERATOR_WORDS: usize = 11;
+pub const OPERATOR_WORDS: usize = 12;
 
 const _: () = assert!(size_of::<Operator>() == 4 * OPERATOR_WORDS && align_of::<Operator>() == align_of::<u32>());
 
 impl Operator {
     /// With the fields that follow from the others and from the tensors it reads and makes.
     pub const fn complete(self, input: &Tensor, output: &Tensor) -> Self {
-        let advance = if self.merges() { 1 } else { self.strides[0] };
-        let steps = match () {
-            () if self.kind.accumulates() => input.height as usize,
-            () if self.merges() => output.height as usize * self.window[0] as usize,
-            () => output.height as usize,
+        let merges = self.is_merging();
+        let rows_each = match () {
+            () if self.kind.accumulates() => input.height,
+            () if merges => self.window[0] as u16,
+            () => self.strides[0] as u16,
         };
         let width = output.width;
         let blocks = if self.block == 0 { 0 } else { width.div_ceil(self.block as u16) };
         let block = if blocks == 0 { 0 } else { width.div_ceil(blocks) };
         Self {
-            reach: if self.merges() { 1 } else { self.extent(0) as u16 },
-            advance,
-            end: (steps * advance as usize) as u16,
+            reach: if merges { 1 } else { self.extent(0) as u16 },
+            advance: if merges { 1 } else { self.strides[0] },
+            end: (output.height as u32 * rows_each as u32) as u16,
             block: block as u8,
             blocks,
             shorter: (blocks as u32 * block as u32 - if blocks == 0 { 0 } else { width as u32 }) as u16,
+            rows_each,
+            merges,
+            reserved: 0,
             ..self
         }
     }
@@ -156,8 +165,8 @@ impl Operator {
         if self.inputs[0] == self.inputs[1] { 1 } else { 2 }
     }
 
-    /// Whether the operator takes a row at a time into a row of its output: a max pool whose windows do not overlap.
-    pub const fn merges(&self) -> bool {
+    /// What [`merges`](Self::merges) says, from the window.
+    const fn is_merging(&self) -> bool {
         matches!(self.kind, Kind::MaxPool)
             && self.window[0] == self.strides[0]
             && self.dilations[0] == 1
@@ -168,7 +177,15 @@ impl Operator {
     /// Whether a step takes one row, each in its turn.
     #[inline(always)]
     pub const fn takes_rows(&self) -> bool {
-        self.kind.accumulates() || self.merges()
+        self.kind.accumulates() || self.merges
+    }
+
+    /// Whether its kernel may walk over more than three runs of steps, or rows.
+    pub const fn is_long(&self) -> bool {
+        match (self.kind, Taps::of(self)) {
+            (Kind::Depthwise, _) | (_, Taps::Three) => self.window[0] > 3,
+            _ => self.window[0] as usize * self.window[1] as usize > 3,
+        }
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
