@@ -237,7 +237,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
                 return self.accumulating_step(&step, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.joining_step(&step, ops::add::sum_row),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => {
+                return self.joining_step(&step, ops::add::sum_row);
+            }
             Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
                 return self.joining_step(&step, ops::concat::row);
             }

@@ -678,7 +678,11 @@ dsp_narrow8_t1_s\S\()_\N:
     and r11, r0, #1             @ two passes a step, less one, in rounds of 4
   .else
     rsb r11, r0, #0
-    and r11, r11, #3            @ steps of the first round that are left out
+    .if \W == 16
+      and r11, r11, #7          @ steps of the first round that are left out
+    .else
+      and r11, r11, #3
+    .endif
     movs r5, #(8 * \PIXELS)
     mul r5, r5, r11
     sub r5, r12, r5
@@ -1000,7 +1004,7 @@ dsp_narrow8_t1_s\S\()_\N:
 .endr
 
 @ One tap: as above, with lr for the half of a weight that r6 and r7 keep the other half of. Loads are single ones at offsets from where the round of
-@ eight passes begins: those behind one another take a cycle each.
+@ eight passes (int8) or sixteen (int16) begins: those behind one another take a cycle each.
 @ N = 3, int8 weights, two passes: 12 SMLAD, 4 SXTB16, 8 LDR: 24 instructions, 26 cycles for 24 products.
 @ N = 4, int16 weights alone: r12 and lr accumulate the third pixel: 8 SMLAD, 6 LDR: 14 instructions, 16 cycles for 16 products.
 .macro dsp_t1u_load P, N
@@ -1115,8 +1119,25 @@ dsp_widened\W\()_t1_s\S\()_\N:
   dsp_t1u_pass 6, \W, \N
 47:
   dsp_t1u_pass 7, \W, \N
+  .if \W == 16
+  dsp_t1u_pass 8, \W, \N
+49:
+  dsp_t1u_pass 9, \W, \N
+  dsp_t1u_pass 10, \W, \N
+51:
+  dsp_t1u_pass 11, \W, \N
+  dsp_t1u_pass 12, \W, \N
+53:
+  dsp_t1u_pass 13, \W, \N
+  dsp_t1u_pass 14, \W, \N
+55:
+  dsp_t1u_pass 15, \W, \N
+  add r0, r0, #(64 * \N)
+  adds r1, #128
+  .else
   adds r0, #(32 * \N)
-  adds r1, #(4 * \W)
+  adds r1, #32
+  .endif
   .if \W == 16 && \N < 4
     cmp r0, lr
   .else
@@ -1159,6 +1180,9 @@ dsp_widened\W\()_t1_s\S\()_\N:
   .p2align 2
 8:
   .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1
+  .if \W == 16
+    .hword 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+  .endif
   .size dsp_widened\W\()_t1_s\S\()_\N, . - dsp_widened\W\()_t1_s\S\()_\N
 .endm
 

@@ -27,10 +27,10 @@ pub fn store(input: &Tensor, row: &[i8], out: &mut RowMut) {
 /// Stores one channel of a row of the image as channel `to`.
 pub fn store_channel(input: &Tensor, row: &[i8], channel: usize, to: usize, out: &mut RowMut) {
     let (lanes, channels, flip) = (input.lanes(), input.channels as usize, input.layout.flip());
-    let (run, mut at) = (&mut out.run(to / lanes)[to % lanes..], channel);
-    for pixel in run.chunks_mut(lanes) {
-        let (Some(value), Some(&from)) = (pixel.first_mut(), row.get(at)) else { break };
-        *value = from as u8 ^ flip;
-        at += channels;
+    let (run, mut at) = (out.run(to / lanes), to % lanes);
+    let mut from = channel;
+    while let (Some(value), Some(&pixel)) = (run.get_mut(at), row.get(from)) {
+        *value = pixel as u8 ^ flip;
+        (at, from) = (at + lanes, from + channels);
     }
 }
