@@ -146,10 +146,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             let mut slot = self.arena.row(0, at - lane);
             let channels = input.channels as usize;
             for channel in 0..channels {
-                let mut values = slot.channel(channel + lane);
-                for x in 0..input.width as usize {
-                    values.put(x, row[x * channels + channel]);
-                }
+                slot.channel(channel + lane).put_each(&row[channel..], channels);
             }
         }
         self.progress[0].rows += 1;
@@ -174,7 +171,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
         while let Some(id) = schedule::next_ready(self.plan(), &self.progress, from) {
             probe(id);
-            self.fill_padding(id);
+            if schedule::lacks_rows(self.plan(), &self.progress, id) {
+                self.fill_padding(id);
+            }
             self.run(id);
             from = self.advance(id);
         }

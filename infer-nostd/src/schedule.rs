@@ -71,6 +71,14 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
     None
 }
 
+/// Whether the next step of operator `id` may reach below the rows that its input has.
+#[inline(always)]
+pub const fn lacks_rows(plan: &Plan, progress: &[Progress], id: usize) -> bool {
+    let operator = plan.operator(id);
+    let rows = progress[operator.inputs[0] as usize].rows as usize + operator.pads[0] as usize;
+    rows < progress[id + 1].at as usize + operator.reach as usize
+}
+
 /// Rows of its inputs that the operator must have for the step that begins with row `at`.
 #[inline(always)]
 const fn needed(operator: &Operator, input: &Tensor, at: u16) -> usize {

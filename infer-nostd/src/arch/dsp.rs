@@ -1543,6 +1543,48 @@ depthwise::functions! {
     DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
 }
 
+// Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.
+global_asm!(
+    r#"
+    .syntax unified
+    .thumb
+    .arch armv7e-m
+    .section .text.dsp_merge_two, "ax", %progbits
+    .global dsp_merge_two
+    .type dsp_merge_two, %function
+    .p2align 2
+dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
+    push {r4, r5, r6, lr}
+1:  ldrd r4, r5, [r0], #8
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+    cbnz r3, 2f
+    ldr r5, [r1]
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+2:  str r4, [r1], #4
+    subs r2, #1
+    bne 1b
+    pop {r4, r5, r6, pc}
+    .size dsp_merge_two, . - dsp_merge_two
+"#,
+    options(raw)
+);
+
+unsafe extern "C" {
+    fn dsp_merge_two(from: *const u8, to: *mut u8, pixels: usize, is_first: bool);
+}
+
+/// Pixels of four int8, words all of them: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let pixels = to.len() / 4;
+    if pixels > 0 && from.len() >= 8 * pixels {
+        // SAFETY: so many pixels are read and written; words of an arena lie at multiples of four.
+        unsafe { dsp_merge_two(from.as_ptr(), to.as_mut_ptr(), pixels, is_first) };
+    }
+}
+
 /// The larger of each of four int8.
 #[inline(always)]
 pub fn max_bytes(a: u32, b: u32) -> u32 {

@@ -25,9 +25,9 @@ mod armv7m;
 mod dsp;
 
 #[cfg(kernels = "dsp")]
-pub use dsp::max_bytes;
+pub use dsp::{max_bytes, merge_two_words};
 #[cfg(not(kernels = "dsp"))]
-pub use portable::max_bytes;
+pub use portable::{max_bytes, merge_two_words};
 pub use portable::{dot, dot4};
 
 use crate::plan::{Kernel, Taps};
