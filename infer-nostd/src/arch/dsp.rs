@@ -589,7 +589,7 @@ dsp_narrow8_t1_s\S\()_\N:
 @ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
 @ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
 @ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
-@ for a pixel, and a round ends where r0 says so.
+@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of four for images.
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
@@ -673,7 +673,15 @@ dsp_narrow8_t1_s\S\()_\N:
   strd r4, r11, [sp, #32]
   mov r12, r10                  @ the pixels
   adr r10, 8f
-  and r11, r0, #(2 * \G - 1)    @ two passes a step, less one, in rounds of 4 (G = 1) or 8
+  .if \G == 1                    @ two passes a step, less one, in rounds of 6
+    movw r11, #0x5556
+    movt r11, #0x5555
+    umull lr, r11, r0, r11
+    add r11, r11, r11, lsl #1
+    subs r11, r0, r11           @ steps mod 3
+  .else                         @ in rounds of 8
+    and r11, r0, #3
+  .endif
   ldrsh r11, [r10, r11, lsl #1]
   add r11, r11, r10
   str r11, [sp, #28]
@@ -931,6 +939,11 @@ dsp_narrow8_t1_s\S\()_\N:
   ldr pc, [sp, #28]
   .p2align 2
 40:
+  .ifnc \name, dsp_image16_t3
+    dsp_t3u_pass_a \W, \N
+45:
+    dsp_t3u_pass_b \W, \N
+  .endif
   dsp_t3u_pass_a \W, \N
 43:
   dsp_t3u_pass_b \W, \N
@@ -976,7 +989,8 @@ dsp_narrow8_t1_s\S\()_\N:
     .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
     .p2align 2
   .else
-    .hword 43b - 8b + 1, 41b - 8b + 1
+    .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .p2align 2
   .endif
   .size \name\()_\N, . - \name\()_\N
 .endm

@@ -26,9 +26,9 @@ mod dsp;
 
 #[cfg(kernels = "dsp")]
 pub use dsp::{max_bytes, merge_two_words};
+pub use portable::{dot, dot4};
 #[cfg(not(kernels = "dsp"))]
 pub use portable::{max_bytes, merge_two_words};
-pub use portable::{dot, dot4};
 
 use crate::plan::{Kernel, Taps};
 

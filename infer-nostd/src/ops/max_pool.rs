@@ -32,12 +32,12 @@ pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
 ///
 /// `USES` is what the plan uses, for the compiler to leave out the rest.
 pub fn merge<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    let (window, stride) = (step.operator.window, step.operator.strides[1]);
-    let is_first = step.at as usize == step.row as usize * window[0] as usize;
-    if (window[1], stride) == (2, 2) && step.input.layout != Layout::ChannelsLast {
+    let operator = step.operator;
+    let is_first = step.at as usize == step.row as usize * operator.window[0] as usize;
+    if const { !Uses(USES).merging_windows() } || operator.merges_twos(step.output) {
         return merge_twos::<USES>(step, rows, out, is_first);
     }
-    let window = Window { len: window[1] as usize, stride: stride as usize, is_first };
+    let window = Window { len: operator.window[1] as usize, stride: operator.strides[1] as usize, is_first };
     merge_windows::<USES>(step, rows, out, &window);
 }
 
