@@ -589,7 +589,7 @@ dsp_narrow8_t1_s\S\()_\N:
 @ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
 @ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
 @ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
-@ for a pixel, and a round ends where r0 says so.
+@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of four for images.
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
@@ -674,8 +674,12 @@ dsp_narrow8_t1_s\S\()_\N:
   strd r4, r11, [sp, #32]
   mov r12, r10                  @ the pixels
   adr r10, 8f
-  .if \G == 1
-    and r11, r0, #1             @ two passes a step, less one, in rounds of 4
+  .if \G == 1                    @ two passes a step, less one, in rounds of 6
+    movw r11, #0x5556
+    movt r11, #0x5555
+    umull lr, r11, r0, r11
+    add r11, r11, r11, lsl #1
+    subs r11, r0, r11           @ steps mod 3
   .else
     rsb r11, r0, #0
     .if \W == 16
@@ -947,6 +951,11 @@ dsp_narrow8_t1_s\S\()_\N:
   ldr pc, [sp, #28]
   .p2align 2
 40:
+  .ifnc \name, dsp_image16_t3
+    dsp_t3u_pass_a \W, \N
+45:
+    dsp_t3u_pass_b \W, \N
+  .endif
   dsp_t3u_pass_a \W, \N
 43:
   dsp_t3u_pass_b \W, \N
@@ -992,7 +1001,8 @@ dsp_narrow8_t1_s\S\()_\N:
     .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
     .p2align 2
   .else
-    .hword 43b - 8b + 1, 41b - 8b + 1
+    .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .p2align 2
   .endif
   .size \name\()_\N, . - \name\()_\N
 .endm
@@ -1726,6 +1736,48 @@ depthwise::functions! {
     DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
     DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
     DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+}
+
+// Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.
+global_asm!(
+    r#"
+    .syntax unified
+    .thumb
+    .arch armv7e-m
+    .section .text.dsp_merge_two, "ax", %progbits
+    .global dsp_merge_two
+    .type dsp_merge_two, %function
+    .p2align 2
+dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
+    push {r4, r5, r6, lr}
+1:  ldrd r4, r5, [r0], #8
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+    cbnz r3, 2f
+    ldr r5, [r1]
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+2:  str r4, [r1], #4
+    subs r2, #1
+    bne 1b
+    pop {r4, r5, r6, pc}
+    .size dsp_merge_two, . - dsp_merge_two
+"#,
+    options(raw)
+);
+
+unsafe extern "C" {
+    fn dsp_merge_two(from: *const u8, to: *mut u8, pixels: usize, is_first: bool);
+}
+
+/// Pixels of four int8, words all of them: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let pixels = to.len() / 4;
+    if pixels > 0 && from.len() >= 8 * pixels {
+        // SAFETY: so many pixels are read and written; words of an arena lie at multiples of four.
+        unsafe { dsp_merge_two(from.as_ptr(), to.as_mut_ptr(), pixels, is_first) };
+    }
 }
 
 /// The larger of each of four int8.

@@ -30,12 +30,12 @@ mod dsp;
 #[cfg(not(kernels = "portable"))]
 pub use dot::dot4;
 #[cfg(kernels = "dsp")]
-pub use dsp::max_bytes;
+pub use dsp::{max_bytes, merge_two_words};
 pub use portable::dot;
 #[cfg(kernels = "portable")]
 pub use portable::dot4;
 #[cfg(not(kernels = "dsp"))]
-pub use portable::max_bytes;
+pub use portable::{max_bytes, merge_two_words};
 
 use crate::plan::{Kernel, Taps};
 

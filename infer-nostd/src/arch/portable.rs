@@ -32,6 +32,17 @@ pub fn max_bytes(a: u32, b: u32) -> u32 {
     u32::from_le_bytes(core::array::from_fn(|i| (a[i] as i8).max(b[i] as i8) as u8))
 }
 
+/// Pixels of four int8: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let ((from, _), (to, _)) = (from.as_chunks::<8>(), to.as_chunks_mut::<4>());
+    for (&[a, b, c, d, e, f, g, h], to) in from.iter().zip(to) {
+        let largest = max_bytes(u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let before = if is_first { largest } else { u32::from_le_bytes(*to) };
+        *to = max_bytes(largest, before).to_le_bytes();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +64,14 @@ mod tests {
     #[test]
     fn maxima_are_signed_and_lane_by_lane() {
         assert_eq!(max_bytes(0x80_7F_00_FF, 0x7F_80_01_00), 0x7F_7F_01_00);
+    }
+
+    #[test]
+    fn pixels_merge_two_by_two() {
+        let (from, mut to) = ([1, 255, 3, 4, 0, 5, 128, 9], [127, 128, 0, 0]);
+        merge_two_words(&from, &mut to, false);
+        assert_eq!(to, [127, 5, 3, 9]);
+        merge_two_words(&from, &mut to, true);
+        assert_eq!(to, [1, 5, 3, 9]);
     }
 }

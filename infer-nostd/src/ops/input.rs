@@ -20,17 +20,6 @@ pub fn store(input: &Tensor, row: &[i8], out: &mut RowMut) {
             }
             rest.iter_mut().zip(last).for_each(|(to, &from)| *to = from as u8 ^ flip);
         }
-        _ => (0..channels).for_each(|channel| store_channel(input, row, channel, channel, out)),
-    }
-}
-
-/// Stores one channel of a row of the image as channel `to`.
-pub fn store_channel(input: &Tensor, row: &[i8], channel: usize, to: usize, out: &mut RowMut) {
-    let (lanes, channels, flip) = (input.lanes(), input.channels as usize, input.layout.flip());
-    let (run, mut at) = (out.run(to / lanes), to % lanes);
-    let mut from = channel;
-    while let (Some(value), Some(&pixel)) = (run.get_mut(at), row.get(from)) {
-        *value = pixel as u8 ^ flip;
-        (at, from) = (at + lanes, from + channels);
+        _ => (0..channels).for_each(|channel| out.channel(channel).put_each(&row[channel..], channels)),
     }
 }

@@ -1,6 +1,6 @@
 //! An operator's record, as it lies in the file. FORMAT.md is the same page in prose.
 
-use super::{Kernel, Taps, Tensor};
+use super::{Kernel, Layout, Taps, Tensor};
 use crate::fixed::Requant;
 
 /// What an operator computes; the number is the file's.
@@ -172,6 +172,12 @@ impl Operator {
             && self.dilations[0] == 1
             && self.dilations[1] == 1
             && u32::from_le_bytes(self.pads) == 0
+    }
+
+    /// Whether, of a max pool that merges rows, windows are two pixels wide and side by side, in a layout of planes.
+    #[inline(always)]
+    pub const fn merges_twos(&self, output: &Tensor) -> bool {
+        self.window[1] == 2 && self.strides[1] == 2 && !matches!(output.layout, Layout::ChannelsLast)
     }
 
     /// Whether a step takes one row, each in its turn.
