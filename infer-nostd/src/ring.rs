@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
 
     /// The row `i` rows below the first from a channel's first value on, from the left edge of the map.
     #[inline(always)]
-    pub fn from_channel(&self, i: usize, channel: usize) -> &'a [u8] {
+    pub fn pixels_from(&self, i: usize, channel: usize) -> &'a [u8] {
         let tensor = self.tensor;
         &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
     }

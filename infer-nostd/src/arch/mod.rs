@@ -31,7 +31,6 @@ mod dsp;
 pub use dot::dot4;
 #[cfg(kernels = "dsp")]
 pub use dsp::{max_bytes, merge_two_words};
-pub use portable::dot;
 #[cfg(kernels = "portable")]
 pub use portable::dot4;
 #[cfg(not(kernels = "dsp"))]

@@ -1,13 +1,7 @@
 //! Small words of work in plain Rust: the definition that every faster one is held against.
 
-/// acc + Σ aᵢ·bᵢ, wrapping: the planner has proven that it does not.
-#[inline(always)]
-pub fn dot(acc_i32: i32, a: &[i8], b: &[i8]) -> i32 {
-    let products = a.iter().zip(b).map(|(&a, &b)| a as i32 * b as i32);
-    products.fold(acc_i32, i32::wrapping_add)
-}
-
-/// Four of them at once, each value of `a` loaded once: accₙ + Σ aᵢ·bₙᵢ. The `b` are as long as `a`, or longer.
+/// Four inner products at once, each value of `a` loaded once: accₙ + Σ aᵢ·bₙᵢ, wrapping: the planner has proven that it does not. The `b` are as
+/// long as `a`, or longer.
 ///
 /// Written out, as the compiler keeps loops over four when it is to save space.
 #[inline(always)]
@@ -48,17 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dot_is_a_sum_of_products() {
-        assert_eq!(dot(5, &[1, -2, 127], &[3, 4, -128]), 5 + 3 - 8 - 16_256);
-        assert_eq!(dot(5, &[], &[]), 5);
-    }
-
-    #[test]
-    fn dot4_is_four_dots() {
+    fn dot4_is_four_sums_of_products() {
         let (a, b) = ([1, -2, 127], [[3, 4, -128], [-1, 0, 5], [7, 7, 7], [-128, 127, 0]]);
         let b = [&b[0][..], &b[1], &b[2], &b[3]];
-        assert_eq!(dot4([5, 6, 7, 8], &a, b), [dot(5, &a, b[0]), dot(6, &a, b[1]), dot(7, &a, b[2]), dot(8, &a, b[3])]);
+        assert_eq!(dot4([5, 6, 7, 8], &a, b), [5 + 3 - 8 - 16_256, 634, 889, 8 - 382]);
         assert_eq!(dot4([1, 2, 3, 4], &a[..1], b), [4, 1, 10, -124]);
+        assert_eq!(dot4([1, 2, 3, 4], &[], b), [1, 2, 3, 4]);
     }
 
     #[test]

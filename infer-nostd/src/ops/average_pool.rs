@@ -26,7 +26,7 @@ pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
             let mut sums = [zeros; LANES_AT_ONCE];
             let sums = &mut sums[..lanes];
             for ky in taps_y.clone().filter(|_| count > 0) {
-                let from = rows.from_channel(start_y + ky * dilation_y - start_y.max(pad_y), channel);
+                let from = rows.pixels_from(start_y + ky * dilation_y - start_y.max(pad_y), channel);
                 let from = &from[(first - pad_x) * pixel_len..];
                 add_lanes(&from[..len.min(from.len())], dilation_x * pixel_len, input.layout.flip(), sums);
             }
