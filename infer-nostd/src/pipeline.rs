@@ -4,7 +4,7 @@ use crate::arch::arena::Arena;
 use crate::ops::{self, Step};
 use crate::plan::{Kernel, Kind, MAX_TENSORS, Plan, Tensor, Uses};
 use crate::ring::{RowMut, Rows};
-use crate::schedule::{self, Progress};
+use crate::schedule::{self, Progress, Ready};
 use core::fmt;
 
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
@@ -13,7 +13,7 @@ use core::fmt;
 /// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
 #[derive(Debug)]
 pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
-    arena: Arena<'a>,
+    arena: Arena<'a, USES>,
     progress: [Progress; TENSORS],
 }
 
@@ -134,11 +134,12 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         watch: &mut impl FnMut(&Self, usize),
     ) -> Result<Option<&[i8]>, EngineError> {
         self.take_row(row, |engine, mut from| {
-            while let Some(id) = schedule::next_ready(engine.plan(), &engine.progress, from) {
-                let rows = engine.progress[id + 1].rows;
-                from = engine.step(id);
-                if engine.progress[id + 1].rows > rows {
-                    watch(engine, id + 1);
+            while let Some(ready) = schedule::next_ready(engine.plan(), &engine.progress, from) {
+                let tensor = ready.id + 1;
+                let rows = engine.progress[tensor].rows;
+                from = engine.step(ready);
+                if engine.progress[tensor].rows > rows {
+                    watch(engine, tensor);
                 }
             }
         })
@@ -187,9 +188,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn store_row(&mut self, row: &[i8]) {
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        if input.stacked {
+        if Self::stacks(input) {
             for lane in 0..input.lanes().min(at + 1) {
-                ops::input::store_channel(input, row, 0, lane, &mut self.arena.row(0, at - lane));
+                self.arena.row(0, at - lane).channel(lane).put_each(row, 1);
             }
         } else {
             ops::input::store(input, row, &mut self.arena.row(0, at));
@@ -214,16 +215,18 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Lets every operator work that can, until none can.
     #[inline(always)]
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
-        while let Some(id) = schedule::next_ready(self.plan(), &self.progress, from) {
-            probe(id);
-            from = self.step(id);
+        while let Some(ready) = schedule::next_ready(self.plan(), &self.progress, from) {
+            probe(ready.id);
+            from = self.step(ready);
         }
     }
 
-    /// One step of operator `id`. Where to look for work next.
+    /// One step of an operator. Where to look for work next.
     #[inline(always)]
-    fn step(&mut self, id: usize) -> u16 {
-        self.fill_padding(id);
+    fn step(&mut self, Ready { id, lacks_rows }: Ready) -> u16 {
+        if lacks_rows {
+            self.fill_padding(id);
+        }
         self.run(id);
         self.advance(id)
     }
@@ -239,12 +242,12 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn advance(&mut self, id: usize) -> u16 {
         let (operator, input, output) = self.plan().around(id);
         let before = self.progress[id + 1];
-        if input.lands() {
+        if const { Uses(USES).lands() } && input.lands() {
             self.arena.bring_in(operator.inputs[0] as usize, schedule::span(operator, input, before.at).last);
         }
         self.progress[id + 1] = schedule::advanced(before, operator);
         let next = schedule::resume_from(output, id);
-        if output.lands() {
+        if const { Uses(USES).lands() } && output.lands() {
             self.settle_landed(id + 1, next as usize);
         }
         next
@@ -288,14 +291,18 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
                 return self.accumulating_step(&step, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.joining_step(&step, ops::add::sum_row),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => {
+                return self.joining_step(&step, ops::add::sum_row);
+            }
             Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
                 return self.joining_step(&step, ops::concat::row);
             }
             _ => unreachable!(), // `sized` has held USES against the plan
         };
         let (rows, mut out) = self.arena.rows(&step);
-        out.renew_edges();
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
+        }
         row(&step, &rows, &mut out);
     }
 
@@ -303,7 +310,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(never)]
     fn accumulating_step(&mut self, step: &Step<'a>, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
         let (rows, accumulators, mut out) = self.arena.rows_and_accumulators(step);
-        out.renew_edges();
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
+        }
         take(step, &rows, accumulators, &mut out);
     }
 
@@ -312,8 +321,23 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn joining_step(&mut self, step: &Step<'a>, row: Join) {
         let second = self.plan().tensor(step.operator.inputs[1] as usize);
         let (a, b, mut out) = self.arena.rows_of_two(step);
-        out.renew_edges();
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
+        }
         row(step, second, &a, &b, &mut out);
+    }
+
+    /// Rows side by side in each row of a tensor.
+    #[inline(always)]
+    fn rows_stacked(tensor: &Tensor) -> usize {
+        if const { Uses(USES).stacks() } { tensor.rows_a_step() } else { 1 }
+    }
+
+    /// Whether the input is stacked, which an engine for one plan knows.
+    #[inline(always)]
+    fn stacks(input: &Tensor) -> bool {
+        let (may, must) = const { (Uses(USES).stacks(), USES != Uses::ALL.0) };
+        may && (must || input.stacked)
     }
 
     /// Makes the padding below the map that operator `id` is about to read. An operator of two inputs reads none.
@@ -332,12 +356,12 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn fill_row(&mut self, id: usize, last: usize) {
         let (tensor, row) = (self.plan().tensor(id), self.rows(id));
         self.arena.row(id, row).fill_zero();
-        for lane in 1..tensor.rows_a_step().min(row + 1) {
+        for lane in 1..Self::rows_stacked(tensor).min(row + 1) {
             let mut above = self.arena.row(id, row - lane);
             let mut values = above.channel(lane);
             (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
         }
-        if tensor.lands() && row < last {
+        if const { Uses(USES).lands() } && tensor.lands() && row < last {
             self.arena.bring_in(id, row);
         }
         self.progress[id].rows += 1;

@@ -68,9 +68,20 @@ impl<'a> Rows<'a> {
 
     /// The row `i` rows below the first from a channel's first value on, from the left edge of the map.
     #[inline(always)]
-    pub fn from_channel(&self, i: usize, channel: usize) -> &'a [u8] {
+    pub fn pixels_from(&self, i: usize, channel: usize) -> &'a [u8] {
         let tensor = self.tensor;
         &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
+    }
+
+    /// Where that row begins, for kernels.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(always)]
+    pub fn start(&self, i: usize) -> *const u8 {
+        if i == self.last && !self.landing.is_empty() {
+            return self.landing.as_ptr();
+        }
+        let at = self.first + i * self.tensor.slot_len();
+        self.ring.as_ptr().wrapping_add(if at >= self.ring.len() { at - self.ring.len() } else { at })
     }
 
     /// A channel of the row `i` rows below the first.
@@ -95,6 +106,17 @@ impl ChannelMut<'_> {
     #[inline(always)]
     pub fn put(&mut self, x: usize, value: i8) {
         self.bytes[x * self.pixel_len] = value as u8 ^ self.flip;
+    }
+
+    /// Stores every `step`th of `values` from the first on, pixel by pixel.
+    #[inline(always)]
+    pub fn put_each(&mut self, values: &[i8], step: usize) {
+        let (mut from, mut to) = (0, 0);
+        while let (Some(&value), Some(byte)) = (values.get(from), self.bytes.get_mut(to)) {
+            *byte = value as u8 ^ self.flip;
+            from += step;
+            to += self.pixel_len;
+        }
     }
 }
 
@@ -168,9 +190,10 @@ impl<'a> RowMut<'a> {
         }
     }
 
-    /// Makes the whole row, padding and all, the tensor's zero.
+    /// Makes the whole row, padding and all, the tensor's zero. A row that is padding is whole words.
     pub fn fill_zero(&mut self) {
-        self.slot.fill(self.tensor.zero_byte());
+        let (words, _) = self.slot.as_chunks_mut::<4>();
+        words.iter_mut().for_each(|word| *word = self.tensor.zero_word().to_le_bytes());
     }
 }
 

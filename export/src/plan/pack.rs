@@ -79,7 +79,11 @@ pub fn octets_table(table: &[u32]) -> Vec<u32> {
     let entry = |output: usize, i: usize, filling: u32| table.get(2 * output + i).copied().unwrap_or(filling);
     let group = |first: usize| {
         let outputs = first..first + 8;
-        outputs.clone().map(|output| entry(output, 0, 0)).chain(outputs.map(|output| entry(output, 1, 1))).collect::<Vec<_>>()
+        outputs
+            .clone()
+            .map(|output| entry(output, 0, 0))
+            .chain(outputs.map(|output| entry(output, 1, 1)))
+            .collect::<Vec<_>>()
     };
     (0..table.len() / 2).step_by(8).flat_map(group).collect()
 }
@@ -314,5 +318,39 @@ fn prove(node: &str, channel: usize, bound: i64, shift_bits: u8) -> Result<(), P
         Ok(())
     } else {
         Err(PlanError::AccumulatorOverflow { node: node.into(), channel, bound, limit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(scale: f32, zero_point: i8) -> Place {
+        Place { name: "t".into(), shape: [1, 1, 1], scale, zero_point }
+    }
+
+    fn entries(table: &Table) -> impl Fn(i8) -> i8 {
+        let bytes: Vec<u8> = table.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        move |q| bytes[usize::from(q as u8)] as i8
+    }
+
+    #[test]
+    fn a_lookup_has_the_scales_in_it_and_halves_go_to_even() {
+        let leaky = lookup_table(Activation::LeakyRelu { alpha: 0.5 }, &place(1.0, 0), &place(1.0, 10));
+        let entry = entries(&leaky);
+        assert_eq!([-128, -3, -1, 0, 1, 117, 118].map(entry), [-54, 8, 10, 10, 11, 127, 127]);
+        // Sigmoid of −∞, 0, ∞ in the scale that it is given.
+        let sigmoid = lookup_table(Activation::Sigmoid, &place(0.25, -8), &place(1.0 / 256.0, -128));
+        assert_eq!([-128, -8, 127].map(entries(&sigmoid)), [-128, 0, 127]);
+    }
+
+    #[test]
+    fn a_concat_copies_what_has_the_outputs_scale() {
+        let (x, y) = (place(0.5, 3), place(0.25, -4));
+        let table = concat_table("c", &y, &x, &y).expect("scales that fit");
+        let [bias, multiplier, weight] = [0, 1, 2].map(|i| i64::from(table.words[i] as i32));
+        assert_eq!((weight * multiplier, bias), (1 << 32, 4 * weight));
+        let [bias, multiplier, weight] = [3, 4, 5].map(|i| i64::from(table.words[i] as i32));
+        assert_eq!((weight * multiplier, bias), (1 << 33, -3 * weight));
     }
 }

@@ -1,7 +1,7 @@
 //! The memory of a plan: rows are borrowed from it where the plan's check has found them to lie.
 
 use crate::ops::Step;
-use crate::plan::{Plan, Tensor};
+use crate::plan::{Plan, Tensor, Uses};
 use crate::ring::{RowMut, Rows};
 use crate::schedule::{self, Progress, Span};
 use core::slice;
@@ -10,13 +10,15 @@ use core::slice;
 ///
 /// `Plan::parse` has found of every plan there is: rings, accumulators and places where rows land lie in the arena, and what an operator
 /// reads lies apart from what it writes. So nothing is looked at again when a step borrows them.
+///
+/// `USES` is what the plan uses, for the compiler to leave out the rest.
 #[derive(Debug)]
-pub struct Arena<'a> {
+pub struct Arena<'a, const USES: u128> {
     plan: Plan<'a>,
     words: &'a mut [u32],
 }
 
-impl<'a> Arena<'a> {
+impl<'a, const USES: u128> Arena<'a, USES> {
     /// `None` where there are fewer words than the plan asks for.
     pub fn new(plan: Plan<'a>, words: &'a mut [u32]) -> Option<Self> {
         (words.len() >= plan.arena_words()).then_some(Self { plan, words })
@@ -45,7 +47,7 @@ impl<'a> Arena<'a> {
     pub fn row(&mut self, id: usize, row: usize) -> RowMut<'_> {
         let tensor = self.plan.tensor(id);
         // SAFETY: `self` is borrowed for as long as the row.
-        unsafe { row_of(self.words.as_mut_ptr(), tensor, row) }
+        unsafe { row_of::<USES>(self.words.as_mut_ptr(), tensor, row) }
     }
 
     /// Row `row`, padding counted, of tensor `id`, where it was written.
@@ -67,7 +69,7 @@ impl<'a> Arena<'a> {
     pub fn rows(&mut self, step: &Step<'a>) -> (Rows<'_>, RowMut<'_>) {
         let words = self.words.as_mut_ptr();
         // SAFETY: `self` is borrowed for as long as the rows, and the operator's input lies apart from its output.
-        unsafe { (rows_of(words, step, step.input), output_of(words, step)) }
+        unsafe { (rows_of::<USES>(words, step, step.input), output_of::<USES>(words, step)) }
     }
 
     /// The same with the operator's accumulators.
@@ -78,7 +80,7 @@ impl<'a> Arena<'a> {
         unsafe {
             let state = words.add(step.operator.state as usize).cast();
             let accumulators = slice::from_raw_parts_mut(state, step.operator.state_words(step.input, step.output));
-            (rows_of(words, step, step.input), accumulators, output_of(words, step))
+            (rows_of::<USES>(words, step, step.input), accumulators, output_of::<USES>(words, step))
         }
     }
 
@@ -88,7 +90,13 @@ impl<'a> Arena<'a> {
         let second = self.plan.tensor(step.operator.inputs[1] as usize);
         let words = self.words.as_mut_ptr();
         // SAFETY: as in `rows`; both inputs lie apart from the output.
-        unsafe { (rows_of(words, step, step.input), rows_of(words, step, second), output_of(words, step)) }
+        unsafe {
+            (
+                rows_of::<USES>(words, step, step.input),
+                rows_of::<USES>(words, step, second),
+                output_of::<USES>(words, step),
+            )
+        }
     }
 
     /// Moves the row of tensor `id` that has landed into the slot of row `row`.
@@ -108,10 +116,11 @@ impl<'a> Arena<'a> {
 /// # Safety
 /// `words` is the arena of the step's plan, and nothing writes to the input while they are borrowed.
 #[inline(always)]
-unsafe fn rows_of<'m>(words: *const u32, step: &Step<'m>, input: &'m Tensor) -> Rows<'m> {
+unsafe fn rows_of<'m, const USES: u128>(words: *const u32, step: &Step<'m>, input: &'m Tensor) -> Rows<'m> {
     // SAFETY: the ring lies in the arena, and so does the place where rows land if they do.
     let bytes = |at: u32, len| unsafe { slice::from_raw_parts(words.wrapping_add(at as usize).cast::<u8>(), len) };
-    let landing = if input.lands() { bytes(input.landing, input.slot_len()) } else { &[] };
+    let landing =
+        if const { Uses(USES).lands() } && input.lands() { bytes(input.landing, input.slot_len()) } else { &[] };
     let ring = bytes(input.ring, input.slots as usize * input.slot_len());
     Rows::new(input, ring, landing, schedule::span(step.operator, input, step.at))
 }
@@ -121,9 +130,9 @@ unsafe fn rows_of<'m>(words: *const u32, step: &Step<'m>, input: &'m Tensor) -> 
 /// # Safety
 /// `words` is the arena of the step's plan, and nothing else reads or writes the place while it is borrowed.
 #[inline(always)]
-unsafe fn output_of<'m>(words: *mut u32, step: &Step<'m>) -> RowMut<'m> {
+unsafe fn output_of<'m, const USES: u128>(words: *mut u32, step: &Step<'m>) -> RowMut<'m> {
     // SAFETY: the caller's.
-    unsafe { row_of(words, step.output, step.output.pads[0] as usize + step.row as usize) }
+    unsafe { row_of::<USES>(words, step.output, step.output.pads[0] as usize + step.row as usize) }
 }
 
 /// The place of row `row` of a tensor, padding counted: in its ring, or where rows land.
@@ -131,8 +140,8 @@ unsafe fn output_of<'m>(words: *mut u32, step: &Step<'m>) -> RowMut<'m> {
 /// # Safety
 /// `words` is the arena of the tensor's plan, and nothing else reads or writes the place while it is borrowed.
 #[inline(always)]
-unsafe fn row_of<'m>(words: *mut u32, tensor: &'m Tensor, row: usize) -> RowMut<'m> {
-    let (at, offset) = match tensor.lands() {
+unsafe fn row_of<'m, const USES: u128>(words: *mut u32, tensor: &'m Tensor, row: usize) -> RowMut<'m> {
+    let (at, offset) = match const { Uses(USES).lands() } && tensor.lands() {
         true => (tensor.landing, 0),
         false => (tensor.ring, tensor.slot_of(row) * tensor.slot_len()),
     };

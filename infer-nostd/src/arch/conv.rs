@@ -8,7 +8,7 @@ use crate::ops::Step;
 use crate::plan::{MAX_SEGMENTS, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 use core::mem::MaybeUninit;
-use core::ptr;
+use core::{ptr, slice};
 
 #[cfg(kernels = "armv6m")]
 use super::armv6m::function;
@@ -99,8 +99,10 @@ fn blocks_apart<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out:
 fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut RowMut) {
     let operator = step.operator;
     let (kernel, taps) = (operator.kernel, Taps::of(operator));
-    let mut segments = [const { MaybeUninit::uninit() }; N];
-    let segments = segments_of(step, rows, taps, &mut segments);
+    let mut segments = MaybeUninit::<[Segment; N]>::uninit();
+    let first: *mut Segment = segments.as_mut_ptr().cast();
+    // SAFETY: `row` has asked whether there is room, and so many are written then.
+    let segments = unsafe { slice::from_raw_parts_mut(first, segments_of(step, rows, taps, first)) };
     let walk = segments.as_ptr_range();
     let mut args = Args::new(step, out, walk.start.cast(), walk.end.cast());
     let stride_len = operator.strides[1] as usize * step.input.lanes();
@@ -122,33 +124,31 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
     args.clamp(step, out);
 }
 
-/// The steps of the row's first block, in as few segments as there can be.
+/// Writes the steps of the row's first block, in as few segments as there can be; how many those are.
+///
+/// # Safety
+/// There is room for a segment for each row of the window under three taps, for each of its pixels under one, but for no more than
+/// [`MAX_SEGMENTS`].
 #[inline(never)] // what it holds is off the stack when the kernel works
-fn segments_of<'s>(
-    step: &Step,
-    rows: &Rows,
-    taps: Taps,
-    segments: &'s mut [MaybeUninit<Segment>],
-) -> &'s mut [Segment] {
+unsafe fn segments_of(step: &Step, rows: &Rows, taps: Taps, first: *mut Segment) -> usize {
     let (operator, input) = (step.operator, step.input);
     let (walks, tap_len) = match taps {
         Taps::Three => (1, 0),
         Taps::One { .. } => (operator.window[1], operator.dilations[1] as usize * input.lanes()),
     };
-    let first = step.padded_start(0) * input.lanes();
-    let planes_len = input.planes() * input.plane_len();
-    let mut last: Option<&mut Segment> = None;
-    let (mut count, mut end, mut ky) = (0, ptr::null(), 0);
-    let mut places = segments.iter_mut();
+    let left = step.padded_start(0) * input.lanes();
+    let (steps, planes_len) = (input.planes as u32, input.planes() * input.plane_len());
+    let (mut segment, mut end, mut ky) = (first.wrapping_sub(1), ptr::null(), 0);
     while ky < operator.window[0] as usize {
-        let mut start = rows.slot(ky * operator.dilations[0] as usize).as_ptr().wrapping_add(first);
+        let mut start = rows.start(ky * operator.dilations[0] as usize).wrapping_add(left);
         for _ in 0..walks {
-            let steps = input.planes as u32;
-            match &mut last {
-                Some(last) if start == end => last.steps += steps,
-                _ => {
-                    last = places.next().map(|place| place.write(Segment { start, steps }));
-                    count += 1;
+            // SAFETY: the caller's; the first segment is written before any is added to.
+            unsafe {
+                if start == end {
+                    (*segment).steps += steps;
+                } else {
+                    segment = segment.wrapping_add(1);
+                    segment.write(Segment { start, steps });
                 }
             }
             end = start.wrapping_add(planes_len);
@@ -156,7 +156,5 @@ fn segments_of<'s>(
         }
         ky += input.rows_a_step();
     }
-    let segments = &mut segments[..count];
-    // SAFETY: so many have been written.
-    unsafe { &mut *(ptr::from_mut(segments) as *mut [Segment]) }
+    (segment.addr() + size_of::<Segment>() - first.addr()) / size_of::<Segment>()
 }

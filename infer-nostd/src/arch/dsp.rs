@@ -589,7 +589,7 @@ dsp_narrow8_t1_s\S\()_\N:
 @ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
 @ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
 @ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
-@ for a pixel, and a round ends where r0 says so.
+@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of four for images.
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
@@ -674,11 +674,19 @@ dsp_narrow8_t1_s\S\()_\N:
   strd r4, r11, [sp, #32]
   mov r12, r10                  @ the pixels
   adr r10, 8f
-  .if \G == 1
-    and r11, r0, #1             @ two passes a step, less one, in rounds of 4
+  .if \G == 1                    @ two passes a step, less one, in rounds of 6
+    movw r11, #0x5556
+    movt r11, #0x5555
+    umull lr, r11, r0, r11
+    add r11, r11, r11, lsl #1
+    subs r11, r0, r11           @ steps mod 3
   .else
     rsb r11, r0, #0
-    and r11, r11, #3            @ steps of the first round that are left out
+    .if \W == 16
+      and r11, r11, #7          @ steps of the first round that are left out
+    .else
+      and r11, r11, #3
+    .endif
     movs r5, #(8 * \PIXELS)
     mul r5, r5, r11
     sub r5, r12, r5
@@ -943,6 +951,11 @@ dsp_narrow8_t1_s\S\()_\N:
   ldr pc, [sp, #28]
   .p2align 2
 40:
+  .ifnc \name, dsp_image16_t3
+    dsp_t3u_pass_a \W, \N
+45:
+    dsp_t3u_pass_b \W, \N
+  .endif
   dsp_t3u_pass_a \W, \N
 43:
   dsp_t3u_pass_b \W, \N
@@ -988,7 +1001,8 @@ dsp_narrow8_t1_s\S\()_\N:
     .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
     .p2align 2
   .else
-    .hword 43b - 8b + 1, 41b - 8b + 1
+    .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .p2align 2
   .endif
   .size \name\()_\N, . - \name\()_\N
 .endm
@@ -1000,7 +1014,7 @@ dsp_narrow8_t1_s\S\()_\N:
 .endr
 
 @ One tap: as above, with lr for the half of a weight that r6 and r7 keep the other half of. Loads are single ones at offsets from where the round of
-@ eight passes begins: those behind one another take a cycle each.
+@ eight passes (int8) or sixteen (int16) begins: those behind one another take a cycle each.
 @ N = 3, int8 weights, two passes: 12 SMLAD, 4 SXTB16, 8 LDR: 24 instructions, 26 cycles for 24 products.
 @ N = 4, int16 weights alone: r12 and lr accumulate the third pixel: 8 SMLAD, 6 LDR: 14 instructions, 16 cycles for 16 products.
 .macro dsp_t1u_load P, N
@@ -1115,8 +1129,25 @@ dsp_widened\W\()_t1_s\S\()_\N:
   dsp_t1u_pass 6, \W, \N
 47:
   dsp_t1u_pass 7, \W, \N
+  .if \W == 16
+  dsp_t1u_pass 8, \W, \N
+49:
+  dsp_t1u_pass 9, \W, \N
+  dsp_t1u_pass 10, \W, \N
+51:
+  dsp_t1u_pass 11, \W, \N
+  dsp_t1u_pass 12, \W, \N
+53:
+  dsp_t1u_pass 13, \W, \N
+  dsp_t1u_pass 14, \W, \N
+55:
+  dsp_t1u_pass 15, \W, \N
+  add r0, r0, #(64 * \N)
+  adds r1, #128
+  .else
   adds r0, #(32 * \N)
-  adds r1, #(4 * \W)
+  adds r1, #32
+  .endif
   .if \W == 16 && \N < 4
     cmp r0, lr
   .else
@@ -1159,6 +1190,9 @@ dsp_widened\W\()_t1_s\S\()_\N:
   .p2align 2
 8:
   .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1
+  .if \W == 16
+    .hword 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+  .endif
   .size dsp_widened\W\()_t1_s\S\()_\N, . - dsp_widened\W\()_t1_s\S\()_\N
 .endm
 
@@ -1702,6 +1736,48 @@ depthwise::functions! {
     DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
     DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
     DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+}
+
+// Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.
+global_asm!(
+    r#"
+    .syntax unified
+    .thumb
+    .arch armv7e-m
+    .section .text.dsp_merge_two, "ax", %progbits
+    .global dsp_merge_two
+    .type dsp_merge_two, %function
+    .p2align 2
+dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
+    push {r4, r5, r6, lr}
+1:  ldrd r4, r5, [r0], #8
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+    cbnz r3, 2f
+    ldr r5, [r1]
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+2:  str r4, [r1], #4
+    subs r2, #1
+    bne 1b
+    pop {r4, r5, r6, pc}
+    .size dsp_merge_two, . - dsp_merge_two
+"#,
+    options(raw)
+);
+
+unsafe extern "C" {
+    fn dsp_merge_two(from: *const u8, to: *mut u8, pixels: usize, is_first: bool);
+}
+
+/// Pixels of four int8, words all of them: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let pixels = to.len() / 4;
+    if pixels > 0 && from.len() >= 8 * pixels {
+        // SAFETY: so many pixels are read and written; words of an arena lie at multiples of four.
+        unsafe { dsp_merge_two(from.as_ptr(), to.as_mut_ptr(), pixels, is_first) };
+    }
 }
 
 /// The larger of each of four int8.

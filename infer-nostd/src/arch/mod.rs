@@ -17,6 +17,8 @@ mod args;
 pub(crate) mod conv;
 #[cfg(not(kernels = "portable"))]
 pub(crate) mod depthwise;
+#[cfg(not(kernels = "portable"))]
+mod dot;
 
 #[cfg(kernels = "armv6m")]
 mod armv6m;
@@ -25,11 +27,14 @@ mod armv7m;
 #[cfg(kernels = "dsp")]
 mod dsp;
 
+#[cfg(not(kernels = "portable"))]
+pub use dot::dot4;
 #[cfg(kernels = "dsp")]
-pub use dsp::max_bytes;
+pub use dsp::{max_bytes, merge_two_words};
+#[cfg(kernels = "portable")]
+pub use portable::dot4;
 #[cfg(not(kernels = "dsp"))]
-pub use portable::max_bytes;
-pub use portable::{dot, dot4};
+pub use portable::{max_bytes, merge_two_words};
 
 use crate::plan::{Kernel, Taps};
 

@@ -2,7 +2,7 @@
 //!
 //! Table: one multiplier where padding counts in the divisor; else one for each count of pixels, from 1 up.
 
-use super::{LANES_AT_ONCE, Step, add_pixels};
+use super::{LANES_AT_ONCE, Step, add_lanes};
 use crate::ring::{RowMut, Rows};
 
 /// One output row; `rows` begins with the first row of the window that lies in the map.
@@ -26,9 +26,9 @@ pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
             let mut sums = [zeros; LANES_AT_ONCE];
             let sums = &mut sums[..lanes];
             for ky in taps_y.clone().filter(|_| count > 0) {
-                let from = rows.from_channel(start_y + ky * dilation_y - start_y.max(pad_y), channel);
+                let from = rows.pixels_from(start_y + ky * dilation_y - start_y.max(pad_y), channel);
                 let from = &from[(first - pad_x) * pixel_len..];
-                add_pixels(&from[..len.min(from.len())], dilation_x * pixel_len, input.layout.flip(), sums);
+                add_lanes(&from[..len.min(from.len())], dilation_x * pixel_len, input.layout.flip(), sums);
             }
             for (lane, &sum) in sums.iter().enumerate() {
                 out.channel(channel + lane).put(x, step.requant().apply(sum, multiplier));

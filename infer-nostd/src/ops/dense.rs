@@ -14,23 +14,27 @@ const AT_ONCE: usize = 4;
 #[inline(never)]
 pub fn take(step: &Step, rows: &Rows, accs: &mut [i32], out: &mut RowMut) {
     let (outputs, row_len) = (step.output.channels as usize, step.input.dense_row_len());
-    let weights = &arch::as_i8(step.weights())[step.at as usize * outputs * row_len..];
-    for first in (0..outputs).step_by(AT_ONCE) {
-        let count = AT_ONCE.min(outputs - first);
+    let weights = &arch::as_i8(step.weights())[step.at as usize * outputs * row_len..][..outputs * row_len];
+    let (table, requant) = (step.table(), step.requant());
+    let (is_first, is_last) = (step.at == 0, step.at + 1 == step.operator.end);
+    let mut first = 0;
+    while first < outputs {
         // Where fewer are left, the last stands in for those that are missing.
-        let numbers = [0, 1, 2, 3].map(|i| first + i.min(count - 1));
-        let before = numbers.map(|output| match step.at {
-            0 => step.bias_and_multiplier(output).0,
-            _ => accs[output],
-        });
-        let sums = dot_row(step, rows, numbers.map(|output| &weights[output * row_len..][..row_len]), before);
-        for (output, &sum) in (first..first + count).zip(&sums) {
-            if step.at + 1 == step.operator.end {
-                out.channel(output).put(0, step.requant().apply(sum, step.bias_and_multiplier(output).1));
+        let number = |i: usize| (first + i).min(outputs - 1);
+        let numbers = [number(0), number(1), number(2), number(3)];
+        let before = |output: usize| if is_first { table[2 * output] as i32 } else { accs[output] };
+        let before = [before(numbers[0]), before(numbers[1]), before(numbers[2]), before(numbers[3])];
+        let row = |output: usize| &weights[output * row_len..][..row_len];
+        let rows_of = [row(numbers[0]), row(numbers[1]), row(numbers[2]), row(numbers[3])];
+        let sums = dot_row(step, rows, rows_of, before);
+        for (output, &sum) in numbers.iter().zip(&sums) {
+            if is_last {
+                out.channel(*output).put(0, requant.apply(sum, table[2 * output + 1] as i32));
             } else {
-                accs[output] = sum;
+                accs[*output] = sum;
             }
         }
+        first += AT_ONCE;
     }
 }
 
@@ -41,7 +45,8 @@ fn dot_row(step: &Step, rows: &Rows, weights: [&[i8]; AT_ONCE], mut accs: [i32; 
     let (mut done, run_len) = (0, input.width as usize * input.lanes());
     for plane in 0..input.planes() {
         let run = rows.run(0, plane);
-        let weights = weights.map(|weights| &weights[done..done + run_len]);
+        let [w0, w1, w2, w3] = weights;
+        let weights = [&w0[done..], &w1[done..], &w2[done..], &w3[done..]];
         if flip == 0 {
             accs = arch::dot4(accs, arch::bytes_as_i8(run), weights);
         } else {

@@ -2,7 +2,7 @@
 //!
 //! Table: one multiplier, scale_in / (scale_out · H · W).
 
-use super::{LANES_AT_ONCE, Step, add_pixels};
+use super::{LANES_AT_ONCE, Step, add_lanes, add_quads};
 use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the means.
@@ -13,13 +13,20 @@ pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
         let pixels = (input.height as i32).wrapping_mul(input.width as i32);
         sums.fill(-pixels.wrapping_mul(input.zero_point as i32));
     }
-    let (slot, run) = (rows.slot(0), input.run_range(0));
-    for (plane, sums) in slot.chunks(input.plane_len()).zip(sums.chunks_mut(input.lanes())) {
-        let mut pixels = &plane[run.clone()];
-        for sums in sums.chunks_mut(LANES_AT_ONCE) {
-            add_pixels(pixels, input.lanes(), input.layout.flip(), sums);
-            pixels = &pixels[sums.len()..];
+    let (slot, run, plane_len) = (rows.slot(0), input.run_range(0), input.plane_len());
+    let (mut at, lanes, flip) = (run.start, input.lanes(), input.layout.flip());
+    let mut left = &mut *sums;
+    if (lanes, flip) == (LANES_AT_ONCE, 0) {
+        let (quads, rest) = left.as_chunks_mut();
+        for sums in quads {
+            add_quads(&slot[at..at + run.len()], sums);
+            at += plane_len;
         }
+        left = rest;
+    }
+    for sums in left.chunks_mut(lanes) {
+        add_lanes(&slot[at..at + run.len()], lanes, flip, sums);
+        at += plane_len;
     }
     if step.at + 1 == step.operator.end {
         for (channel, &sum) in sums.iter().enumerate() {

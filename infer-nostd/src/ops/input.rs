@@ -20,17 +20,6 @@ pub fn store(input: &Tensor, row: &[i8], out: &mut RowMut) {
             }
             rest.iter_mut().zip(last).for_each(|(to, &from)| *to = from as u8 ^ flip);
         }
-        _ => (0..channels).for_each(|channel| store_channel(input, row, channel, channel, out)),
-    }
-}
-
-/// Stores one channel of a row of the image as channel `to`.
-pub fn store_channel(input: &Tensor, row: &[i8], channel: usize, to: usize, out: &mut RowMut) {
-    let (lanes, channels, flip) = (input.lanes(), input.channels as usize, input.layout.flip());
-    let (run, mut at) = (&mut out.run(to / lanes)[to % lanes..], channel);
-    for pixel in run.chunks_mut(lanes) {
-        let (Some(value), Some(&from)) = (pixel.first_mut(), row.get(at)) else { break };
-        *value = from as u8 ^ flip;
-        at += channels;
+        _ => (0..channels).for_each(|channel| out.channel(channel).put_each(&row[channel..], channels)),
     }
 }

@@ -131,14 +131,11 @@ fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> 
 /// Lanes of a plane that are summed at once.
 const LANES_AT_ONCE: usize = 4;
 
-/// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
+/// Adds pixels of four lanes, side by side, to as many sums.
 #[inline(always)]
-fn add_pixels(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
-    let (Ok(sums), 4, 0) = (<&mut [i32; LANES_AT_ONCE]>::try_from(&mut *sums), distance, flip) else {
-        return add_lanes(pixels, distance, flip, sums);
-    };
+fn add_quads(pixels: &[u8], sums: &mut [i32; LANES_AT_ONCE]) {
     let [mut a, mut b, mut c, mut d] = *sums;
-    for pixel in pixels.as_chunks::<4>().0 {
+    for pixel in pixels.as_chunks::<LANES_AT_ONCE>().0 {
         let word = u32::from_le_bytes(*pixel);
         a = a.wrapping_add((word as i8).into());
         b = b.wrapping_add(((word >> 8) as i8).into());
@@ -148,7 +145,7 @@ fn add_pixels(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
     *sums = [a, b, c, d];
 }
 
-/// The same, a lane at a time.
+/// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
 #[inline(never)]
 fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
     for (lane, sum) in sums.iter_mut().enumerate() {
@@ -157,5 +154,34 @@ fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
             *sum = sum.wrapping_add(((byte ^ flip) as i8).into());
             at += distance;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_rounded_as_the_rule_has_it() {
+        let requant = Requant { shift_bits: 0, zero_point: -7, min: i8::MIN, max: i8::MAX };
+        for t in 2..=31 {
+            let (multiplier, scaling) = (1 << (32 - t), Scaling::new(-7, 1 << (32 - t)));
+            let near = |acc: i32| (-3..=3).map(move |i| acc.wrapping_add(i));
+            let halves = [0, 1, -1, 2, 3, -5, 100, -130].map(|steps: i64| ((2 * steps + 1) << (t - 1)) as i32);
+            for acc in [i32::MIN, i32::MAX, 0].into_iter().chain(halves).flat_map(near) {
+                assert_eq!(scaling.apply(acc), requant.apply(acc, multiplier), "{acc} / 2^{t}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_and_quads_are_the_same_sums() {
+        let pixels = [1, 2, 0xFF, 0x80, 10, 20, 30, 0x7F];
+        let (mut quads, mut lanes, mut flipped) = ([5; 4], [5; 4], [0; 2]);
+        add_quads(&pixels, &mut quads);
+        add_lanes(&pixels, 4, 0, &mut lanes);
+        add_lanes(&pixels, 4, 0x80, &mut flipped);
+        assert_eq!((quads, lanes), ([16, 27, 34, 4], [16, 27, 34, 4]));
+        assert_eq!(flipped, [11 - 256, 22 - 256]);
     }
 }

@@ -60,8 +60,7 @@ fn compute<const USES: u128>(octets: &Octets, sums: &mut [i32], results: Results
 
 /// What a kernel does, by plain loops over the same words.
 fn by_definition(octets: &Octets, sums: &mut [i32], mut results: Results) {
-    let requant =
-        Requant { shift_bits: octets.shift_bits, zero_point: octets.zero_point, min: i8::MIN, max: i8::MAX };
+    let requant = Requant { shift_bits: octets.shift_bits, zero_point: octets.zero_point, min: i8::MIN, max: i8::MAX };
     let groups = octets.weights.chunks_exact(2 * octets.row.len()).zip(octets.tables);
     for (group, (weights, table)) in groups.enumerate() {
         for member in 0..GROUP {

@@ -1,6 +1,6 @@
 //! An operator's record, as it lies in the file. FORMAT.md is the same page in prose.
 
-use super::{Kernel, Taps, Tensor};
+use super::{Kernel, Layout, Taps, Tensor};
 use crate::fixed::Requant;
 
 /// What an operator computes; the number is the file's.
@@ -174,6 +174,12 @@ impl Operator {
             && u32::from_le_bytes(self.pads) == 0
     }
 
+    /// Whether, of a max pool that merges rows, windows are two pixels wide and side by side, in a layout of planes.
+    #[inline(always)]
+    pub const fn merges_twos(&self, output: &Tensor) -> bool {
+        self.window[1] == 2 && self.strides[1] == 2 && !matches!(output.layout, Layout::ChannelsLast)
+    }
+
     /// Whether a step takes one row, each in its turn.
     #[inline(always)]
     pub const fn takes_rows(&self) -> bool {
@@ -251,7 +257,9 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => 2 * (output.channels as usize).next_multiple_of(8),
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
+                2 * (output.channels as usize).next_multiple_of(8)
+            }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
             Kind::AveragePool if self.count_include_pad => 1,

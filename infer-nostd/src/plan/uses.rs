@@ -22,13 +22,16 @@ impl Uses {
     const DEPTHWISE_DEFINITIONS: u32 = Self::DEFINITIONS + 1;
     const LONG_CONVS: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
     const LONG_DEPTHWISE: u32 = Self::LONG_CONVS + 1;
+    const LANDS: u32 = Self::LONG_DEPTHWISE + 1;
+    const STACKS: u32 = Self::LANDS + 1;
+    const MERGING_WINDOWS: u32 = Self::STACKS + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
     /// one family under three taps alone.
-    const CONV: u32 = Self::LONG_DEPTHWISE + 1;
+    const CONV: u32 = Self::MERGING_WINDOWS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
     const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
-    /// Behind it, 13 bits are free.
+    /// Behind it, 10 bits are free.
     const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
@@ -38,12 +41,19 @@ impl Uses {
         while id < plan.operator_count() {
             let operator = plan.operator(id);
             bits |= if operator.merges {
-                1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
+                let windows = (!operator.merges_twos(plan.tensor(id + 1)) as u128) << Self::MERGING_WINDOWS;
+                windows | 1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
             } else if matches!(operator.kernel, Kernel::Portable) {
                 1 << (Self::KINDS + operator.kind as u32)
             } else {
                 Self::kernel(plan, id)
             };
+            id += 1;
+        }
+        let mut id = 0;
+        while id < plan.tensor_count() {
+            let tensor = plan.tensor(id);
+            bits |= (tensor.lands() as u128) << Self::LANDS | (tensor.stacked as u128) << Self::STACKS;
             id += 1;
         }
         Self(bits)
@@ -165,6 +175,24 @@ impl Uses {
     #[inline(always)]
     pub const fn merging_pool(self, layout: Layout) -> bool {
         self.0 & 1 << (Self::MERGING_POOL + layout as u32) != 0
+    }
+
+    /// Whether a max pool is that takes rows and whose windows are not two pixels wide.
+    #[inline(always)]
+    pub const fn merging_windows(self) -> bool {
+        self.0 & 1 << Self::MERGING_WINDOWS != 0
+    }
+
+    /// Whether a tensor's rows land.
+    #[inline(always)]
+    pub const fn lands(self) -> bool {
+        self.0 & 1 << Self::LANDS != 0
+    }
+
+    /// Whether the input's rows are stacked.
+    #[inline(always)]
+    pub const fn stacks(self) -> bool {
+        self.0 & 1 << Self::STACKS != 0
     }
 
     /// Whether a convolution with a kernel is, this target's or another's.
