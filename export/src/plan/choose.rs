@@ -57,11 +57,14 @@ impl Choice {
             (operator.kernel, operator.block) = (cut.kernel, cut.block);
         }
         let tensors = &mut activations.tensors;
-        tensors.iter_mut().zip(&self.layouts).for_each(|(tensor, &layout)| tensor.layout = layout);
         tensors[0].stacked = self.stacked;
+        for (tensor, &layout) in tensors.iter_mut().zip(&self.layouts) {
+            *tensor = Tensor { layout, ..*tensor }.complete();
+        }
         if self.lands {
             activations.land(operators);
         }
+        layout::complete(operators, &activations.tensors);
     }
 }
 
@@ -193,7 +196,7 @@ impl Search<'_> {
         let mut ways = vec![Vec::new()];
         for &id in convs {
             let operator = self.operator(id);
-            let input = Tensor { layout, ..self.activations.tensors[usize::from(operator.inputs[0])] };
+            let input = Tensor { layout, ..self.activations.tensors[usize::from(operator.inputs[0])] }.complete();
             let fits = |kernel: &&Kernel| {
                 kernel.input_layout() == Some(layout)
                     && kernel.takes(operator, &input)
@@ -244,7 +247,7 @@ impl Search<'_> {
         self.activations.tensors[0].channels == 1
             && layouts[0] != Layout::ChannelsLast
             && readers().all(|id| {
-                let input = Tensor { stacked: true, layout: layouts[0], ..self.activations.tensors[0] };
+                let input = Tensor { stacked: true, layout: layouts[0], ..self.activations.tensors[0] }.complete();
                 cuts[id] != PORTABLE && cuts[id].kernel.takes(self.operator(id), &input)
             })
     }
@@ -259,7 +262,7 @@ impl Search<'_> {
             |(id, operator): (usize, &Operator)| (*operator, tensors[usize::from(operator.inputs[0])], tensors[id + 1]);
         let ends: Vec<_> = operators.iter().enumerate().map(ends).collect();
         let words = ends.iter().map(|(op, x, y)| op.weights_words(x, y) + op.table_words(y)).sum::<usize>();
-        let moved = tensors.iter().filter(|tensor| tensor.lands).map(target::landing_cycles).sum::<u64>();
+        let moved = tensors.iter().filter(|tensor| tensor.lands()).map(target::landing_cycles).sum::<u64>();
         let cycles = moved
             + target::input_cycles(&tensors[0])
             + ends.iter().map(|(op, x, y)| target::cycles(op, x, y)).sum::<u64>();
@@ -298,7 +301,8 @@ impl Search<'_> {
     fn operators(&self, (layout, way): &Way) -> impl Iterator<Item = (usize, Operator, Tensor)> {
         way.iter().map(|&(id, Cut { kernel, block })| {
             let operator = Operator { kernel, block, ..*self.operator(id) };
-            let input = Tensor { layout: *layout, ..self.activations.tensors[usize::from(operator.inputs[0])] };
+            let input =
+                Tensor { layout: *layout, ..self.activations.tensors[usize::from(operator.inputs[0])] }.complete();
             (id, operator, input)
         })
     }

@@ -138,19 +138,24 @@ impl Lowering<'_> {
         let operator = Operator {
             kind,
             kernel: Kernel::Portable,
+            shift_bits: table.shift_bits,
+            count_include_pad: false,
             inputs: [first, second],
             groups: self.narrow("groups", groups)?,
+            clamp: [clamp.min, clamp.max],
             window: bytes("kernel", window.kernel)?,
             strides: bytes("stride", window.strides)?,
-            dilations: bytes("dilation", window.dilations)?,
             pads: [top, left, bottom, right],
-            count_include_pad: false,
+            dilations: bytes("dilation", window.dilations)?,
             block: 0,
-            shift_bits: table.shift_bits,
-            clamp: [clamp.min, clamp.max],
+            advance: 0,
             weights: 0,
             table: 0,
             state: 0,
+            reach: 0,
+            end: 0,
+            blocks: 0,
+            shorter: 0,
         };
         let (name, source) = (self.node.name.clone(), source.cloned());
         let (fits_24_bits, table) = (table.fits_24_bits, table.words);

@@ -9,6 +9,7 @@
 pub(crate) mod conv;
 pub(crate) mod depthwise;
 pub mod portable;
+pub(crate) mod records;
 
 #[cfg(kernels = "armv6m")]
 mod armv6m;

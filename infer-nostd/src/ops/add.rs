@@ -5,11 +5,12 @@
 //! Table of a sum: bias, multiplier, w_a, w_b. Table of a change of scale: bias, multiplier, w.
 
 use super::Step;
-use crate::ring::{Map, RowMut, Rows};
+use crate::plan::Tensor;
+use crate::ring::{RowMut, Rows};
 
 /// One row of a sum: the first row of `a` and the first of `b`, which `second` describes.
-pub fn sum_row(step: &Step, second: &Map, a: &Rows, b: &Rows, out: &mut RowMut) {
-    let [bias, multiplier, weight_a, weight_b] = [0, 1, 2, 3].map(|i| step.table[i] as i32);
+pub fn sum_row(step: &Step, second: &Tensor, a: &Rows, b: &Rows, out: &mut RowMut) {
+    let [bias, multiplier, weight_a, weight_b] = [0, 1, 2, 3].map(|i| step.table()[i] as i32);
     let (left_a, left_b) = (step.input.pads[1] as usize, second.pads[1] as usize);
     for channel in 0..step.output.channels as usize {
         let (a, b, mut sums) = (a.channel(0, channel), b.channel(0, channel), out.channel(channel));
@@ -23,7 +24,7 @@ pub fn sum_row(step: &Step, second: &Map, a: &Rows, b: &Rows, out: &mut RowMut) 
 
 /// One row of a change of scale.
 pub fn requantize_row(step: &Step, rows: &Rows, out: &mut RowMut) {
-    let [bias, multiplier, weight] = [0, 1, 2].map(|i| step.table[i] as i32);
+    let [bias, multiplier, weight] = [0, 1, 2].map(|i| step.table()[i] as i32);
     let left = step.input.pads[1] as usize;
     for channel in 0..step.output.channels as usize {
         let (row, mut values) = (rows.channel(0, channel), out.channel(channel));

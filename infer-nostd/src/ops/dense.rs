@@ -10,12 +10,12 @@ use crate::ring::{RowMut, Rows};
 /// Takes one row of the input; after the last, writes the outputs.
 pub fn take(step: &Step, rows: &Rows, accs: &mut [i32], out: &mut RowMut) {
     let row_len = step.input.dense_row_len();
-    let weights = &arch::as_i8(step.weights)[step.number * accs.len() * row_len..];
+    let weights = &arch::as_i8(step.weights())[step.at as usize * accs.len() * row_len..];
     for (channel, (acc, weights)) in accs.iter_mut().zip(weights.chunks_exact(row_len)).enumerate() {
-        let before = if step.number == 0 { step.bias_and_multiplier(channel).0 } else { *acc };
+        let before = if step.at == 0 { step.bias_and_multiplier(channel).0 } else { *acc };
         *acc = dot_row(step, rows, weights, before);
     }
-    if step.number + 1 == step.input.height as usize {
+    if step.at + 1 == step.operator.end {
         for (channel, &acc) in accs.iter().enumerate() {
             out.channel(channel).put(0, step.requant().apply(acc, step.bias_and_multiplier(channel).1));
         }
@@ -26,9 +26,9 @@ pub fn take(step: &Step, rows: &Rows, accs: &mut [i32], out: &mut RowMut) {
 #[inline(always)]
 fn dot_row(step: &Step, rows: &Rows, weights: &[i8], mut acc: i32) -> i32 {
     let (input, slot) = (step.input, rows.slot(0));
-    let (flip, run_len) = (input.layout.flip(), input.width as usize * input.lanes);
-    let left = input.pads[1] as usize * input.pixel_len;
-    for (plane, weights) in slot.chunks_exact(input.plane_len).zip(weights.chunks_exact(run_len)) {
+    let (flip, run_len) = (input.layout.flip(), input.width as usize * input.lanes());
+    let left = input.pads[1] as usize * input.lanes();
+    for (plane, weights) in slot.chunks_exact(input.plane_len()).zip(weights.chunks_exact(run_len)) {
         let values = &plane[left..left + run_len];
         acc = match flip {
             0 => arch::dot(acc, arch::bytes_as_i8(values), weights),

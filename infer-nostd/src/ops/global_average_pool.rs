@@ -10,7 +10,7 @@ use crate::ring::{RowMut, Rows};
 pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
     let (height, width, left) = (step.input.height as usize, step.input.width as usize, step.input.pads[1] as usize);
     for (channel, sum) in sums.iter_mut().enumerate() {
-        if step.number == 0 {
+        if step.at == 0 {
             let pixels = (height as i32).wrapping_mul(width as i32);
             *sum = -pixels.wrapping_mul(step.input.zero_point as i32);
         }
@@ -18,8 +18,8 @@ pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
         for x in left..left + width {
             *sum = sum.wrapping_add(row.get(x) as i32);
         }
-        if step.number + 1 == height {
-            out.channel(channel).put(0, step.requant().apply(*sum, step.table[0] as i32));
+        if step.at + 1 == step.operator.end {
+            out.channel(channel).put(0, step.requant().apply(*sum, step.table()[0] as i32));
         }
     }
 }

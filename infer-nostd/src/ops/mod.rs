@@ -13,8 +13,7 @@ pub mod packed;
 pub mod packed_depthwise;
 
 use crate::fixed::Requant;
-use crate::plan::Operator;
-use crate::ring::Map;
+use crate::plan::{Operator, Tensor};
 use core::ops::Range;
 
 /// What an operator knows in one step.
@@ -23,18 +22,30 @@ pub struct Step<'a> {
     /// Its record.
     pub operator: &'a Operator,
     /// Its first input.
-    pub input: &'a Map,
+    pub input: &'a Tensor,
     /// Its output.
-    pub output: &'a Map,
-    /// Weights, packed for the operator's kernel.
-    pub weights: &'a [u32],
-    /// Packed biases and multipliers.
-    pub table: &'a [u32],
-    /// Which step of the image this is.
-    pub number: usize,
+    pub output: &'a Tensor,
+    /// The whole plan.
+    pub words: &'a [u32],
+    /// The row that the step begins with, counted from the operator's own padding.
+    pub at: u16,
+    /// The row of the output's map that it gives, or adds to.
+    pub row: u16,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// Weights, packed for the operator's kernel, and what follows them.
+    #[inline(always)]
+    pub fn weights(&self) -> &'a [u32] {
+        &self.words[self.operator.weights as usize..]
+    }
+
+    /// Packed biases and multipliers, and what follows them.
+    #[inline(always)]
+    pub fn table(&self) -> &'a [u32] {
+        &self.words[self.operator.table as usize..]
+    }
+
     /// How accumulators become int8.
     #[inline(always)]
     pub fn requant(&self) -> Requant {
@@ -44,7 +55,8 @@ impl Step<'_> {
     /// Bias and multiplier of output channel `channel`.
     #[inline(always)]
     fn bias_and_multiplier(&self, channel: usize) -> (i32, i32) {
-        (self.table[2 * channel] as i32, self.table[2 * channel + 1] as i32)
+        let table = self.table();
+        (table[2 * channel] as i32, table[2 * channel + 1] as i32)
     }
 
     /// Where the window of output pixel `x` begins in a padded row that stores at least the operator's padding.
@@ -53,14 +65,13 @@ impl Step<'_> {
         self.input.pads[1] as usize - self.operator.pads[1] as usize + x * self.operator.strides[1] as usize
     }
 
-    /// The taps of window `i` along `axis` that touch the map of `len` pixels, and the pixel that tap 0 stands on,
-    /// counted from the edge of the padding.
+    /// The taps along `axis` that touch the map of `len` pixels, of the window that begins at pixel `start`, counted from the edge of
+    /// the padding.
     #[inline(always)]
-    fn taps(&self, axis: usize, i: usize, len: usize) -> (Range<usize>, usize) {
+    fn taps(&self, axis: usize, start: usize, len: usize) -> Range<usize> {
         let (pad, dilation) = (self.operator.pads[axis] as usize, self.operator.dilations[axis] as usize);
-        let start = i * self.operator.strides[axis] as usize;
         let first = pad.saturating_sub(start).div_ceil(dilation);
         let end = (pad + len).saturating_sub(start).div_ceil(dilation).min(self.operator.window[axis] as usize);
-        (first..end, start)
+        first..end
     }
 }

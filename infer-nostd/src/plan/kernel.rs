@@ -102,7 +102,8 @@ impl Window {
 }
 
 impl Kernel {
-    pub(super) const fn from_u8(kernel: u8) -> Option<Self> {
+    /// The kernel of that number.
+    pub const fn from_u8(kernel: u8) -> Option<Self> {
         Some(match kernel {
             0 => Self::Portable,
             1 => Self::Widened16,
@@ -172,7 +173,7 @@ impl Kernel {
                     // It has room for two segments: a ring and where it begins again, but no third place.
                     && !(matches!(self, Self::Narrow8)
                         && three
-                        && (input.lands || input.stacked && operator.segments(input) > 2))
+                        && (input.lands() || input.stacked && operator.segments(input) > 2))
             }
         }
     }
