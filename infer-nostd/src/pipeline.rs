@@ -147,15 +147,15 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// [`EngineError::InputLength`] where `values` has another length.
     pub fn newest_row(&self, tensor: usize, values: &mut [i8]) -> Result<usize, EngineError> {
-        let map = self.map(tensor);
-        expect_len(map.row_len(), values.len())?;
-        let number = (self.progress[tensor].rows as usize).saturating_sub(1);
-        let at = map.pads[0] as usize + number;
-        let (ring, landing) = (&self.arena[map.words()], &self.arena[map.landing_range()]);
-        let rows = Rows::new(&map, ring, landing, Span { first: at, last: at });
-        let channels = map.channels as usize;
+        let (record, progress) = (self.plan.tensor(tensor), &self.progress[tensor]);
+        expect_len(record.row_len(), values.len())?;
+        let number = (progress.rows as usize).saturating_sub(1);
+        let at = record.pads[0] as usize + number;
+        let (ring, landing) = (&self.arena[record.ring_range()], &self.arena[record.landing_range()]);
+        let rows = Rows::new(record, ring, landing, Span { first: at, last: at });
+        let channels = record.channels as usize;
         for (i, value) in values.iter_mut().enumerate() {
-            *value = rows.channel(0, i % channels).get(map.pads[1] as usize + i / channels);
+            *value = rows.channel(0, i % channels).get(record.pads[1] as usize + i / channels);
         }
         Ok(number)
     }
