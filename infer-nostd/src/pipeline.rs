@@ -124,7 +124,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// As [`push_row`](Self::push_row).
     pub fn push_row_with(&mut self, row: &[i8], probe: &mut impl FnMut(usize)) -> Result<Option<&[i8]>, EngineError> {
-        self.take_row(row, probe, &mut |_, _| {})
+        self.take_row(row, |engine, reader| engine.settle(reader, probe))
     }
 
     /// The same, and shows `watch` the engine and the number of each tensor that has just got a row: for comparing on the desk. [`newest_row`](Self::newest_row)
@@ -137,7 +137,15 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         row: &[i8],
         watch: &mut impl FnMut(&Self, usize),
     ) -> Result<Option<&[i8]>, EngineError> {
-        self.take_row(row, &mut |_| {}, watch)
+        self.take_row(row, |engine, mut from| {
+            while let Some(id) = schedule::next_ready(&engine.plan, &engine.progress, from) {
+                let rows = engine.progress[id + 1].rows;
+                from = engine.step(id);
+                if engine.progress[id + 1].rows > rows {
+                    watch(engine, id + 1);
+                }
+            }
+        })
     }
 
     /// Copies the row of an operator's tensor that was made last into `values`, W·C of them, channels last, and says how far down the map it is.
@@ -160,14 +168,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         Ok(number)
     }
 
-    /// Takes a row in and lets the operators work on it.
+    /// Takes a row in and lets the operators `work`, from the input's last reader on.
     #[inline(always)]
-    fn take_row(
-        &mut self,
-        row: &[i8],
-        probe: &mut impl FnMut(usize),
-        watch: &mut impl FnMut(&Self, usize),
-    ) -> Result<Option<&[i8]>, EngineError> {
+    fn take_row(&mut self, row: &[i8], work: impl FnOnce(&mut Self, u16)) -> Result<Option<&[i8]>, EngineError> {
         let input = self.plan.tensor(0);
         expect_len(input.row_len(), row.len())?;
         if !schedule::input_open(&self.plan, &self.progress) {
@@ -175,7 +178,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         }
         self.store_row(row);
         self.progress[0].rows += 1;
-        self.settle(input.last_reader, probe, watch);
+        work(self, input.last_reader);
         // The output may be complete before the last row, where strides leave rows at the end unread.
         Ok(if schedule::input_open(&self.plan, &self.progress) { None } else { Some(self.output()) })
     }
@@ -220,14 +223,10 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
 
     /// Lets every operator work that can, until none can.
     #[inline(always)]
-    fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize), watch: &mut impl FnMut(&Self, usize)) {
+    fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
         while let Some(id) = schedule::next_ready(&self.plan, &self.progress, from) {
             probe(id);
-            let rows = self.progress[id + 1].rows;
             from = self.step(id);
-            if self.progress[id + 1].rows > rows {
-                watch(self, id + 1);
-            }
         }
     }
 
