@@ -56,11 +56,6 @@ impl Lowering<'_> {
         let keepdims = ("keepdims", Attribute::Int(i64::from(kept)));
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let constant = Tensor::i64(&[axes.len()], axes);
-        if matches!(op_type, "ReduceMax" | "ReduceMin") {
-            // Before opset 20 their axes are an attribute.
-            let axes = ("axes", Attribute::Ints(constant.as_i64()?.to_vec()));
-            return self.other(op_type, [keepdims, axes], input, out);
-        }
         self.with_constant(other(op_type, [keepdims]), input, constant, "axes", out)
     }
 
