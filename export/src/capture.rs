@@ -266,7 +266,7 @@ mod tests {
         let CaptureError::Unsupported { network, operations } = error else { panic!("{error}") };
         assert_eq!((network.as_str(), operations.len()), ("block", 2));
         assert!(
-            operations[0].contains("Cos") && operations[0].ends_with("[7, 3, 3, 3] → [7, 3, 3, 3]"),
+            operations[0].starts_with("Cos of") && operations[0].ends_with("[7, 3, 3, 3] → [7, 3, 3, 3]"),
             "{operations:?}"
         );
         assert!(operations[1].contains("Sin"), "{operations:?}");

@@ -1,5 +1,6 @@
 //! `export validate` as scripts meet it: what it prints, what it writes, and how it ends.
 
+use export::graph::{Node, Op};
 use export::npy::{self, Array};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights, qdq};
 use export::{onnx, plan};
@@ -71,6 +72,22 @@ fn a_flipped_bit_in_a_plan_is_named_by_its_layer() {
     for part in ["the first wrong layer is `conv6` (conv2d): image 0, channel 0, row", "the other layers are right"] {
         assert!(ended.error.contains(part), "{}", ended.error);
     }
+}
+
+/// ONNX Runtime leaves a classifier's Softmax behind the last DequantizeLinear: stages answer up to what it reads.
+#[test]
+fn an_int8_file_answers_with_its_logits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut graph = onnx::from_file(zoo().join("int8.onnx")).unwrap();
+    let logits = graph.outputs[0].name.clone();
+    let (op, inputs) = (Op::Softmax { axis: 1 }, vec![logits]);
+    graph.nodes.push(Node { name: "softmax".into(), op, inputs, outputs: vec!["probabilities".into()] });
+    graph.outputs[0].name = "probabilities".into();
+    std::fs::write(folder.path().join("softmax.onnx"), onnx::to_bytes(&graph)).unwrap();
+    let int8 = zoo().join("int8.onnx");
+    let line = format!("{} softmax.onnx --data digits --limit 20 --max-step 0", int8.display());
+    let ended = validate(folder.path(), &line);
+    assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use super::trace::{self, Map};
 use super::tract::{RunError, Runner};
+use super::values;
 use crate::graph::{DType, Dim, Graph, Op, ValueInfo, passes, shape};
 use crate::plan;
 use crate::quantize::{Affine, QuantGraph, QuantizeError, TensorId, qdq};
@@ -62,7 +63,8 @@ impl Isolated {
             tensors.map(|t| Tensor { name: t.name.clone(), shape: t.shape, affine: t.affine() }).collect();
         let written = qdq::to_graph(&quantized);
         // The file's own nodes where they are Q/DQ pairs; other forms are compared as they were understood.
-        let values = |graph: &Graph| tensors.iter().map(|t| int8_value(graph, &t.name)).collect::<Option<Vec<_>>>();
+        let values =
+            |graph: &Graph| tensors.iter().map(|t| values::quantized(graph, &t.name)).collect::<Option<Vec<_>>>();
         let (graph, values) = match values(graph) {
             Some(values) => (graph, values),
             None => (&written, values(&written).unwrap_or_default()),
@@ -138,12 +140,6 @@ fn ids(plan: &Plan, quantized: &QuantGraph) -> Result<Vec<TensorId>, IsolateErro
         }
     }
     Ok(ids)
-}
-
-/// The int8 value of a tensor: what the QuantizeLinear makes that the tensor was read from.
-fn int8_value(graph: &Graph, name: &str) -> Option<String> {
-    let made = |value: &String| graph.producer(value).is_some_and(|i| matches!(graph.nodes[i].op, Op::Quantize { .. }));
-    ["", ".quantized", "_QuantizeLinear_Output"].iter().map(|suffix| format!("{name}{suffix}")).find(made)
 }
 
 /// The graph whose inputs are the dequantized `values` that layers read, and whose outputs are `values` from the second on; with the index of

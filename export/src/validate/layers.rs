@@ -155,7 +155,7 @@ fn divergence(plan: &Plan, id: usize, image: usize, expected: &Map, found: &Map,
         all.iter().find(|d| d.expected.abs_diff(d.found) == most)?;
     let operator = plan.operator(id);
     let input = plan.tensor(operator.inputs[0].into());
-    let cause = cause::guess(&operator, &input, expected, found, &all);
+    let cause = cause::guess(operator, input, expected, found, &all);
     Some(Divergence { image, channel, row, column, expected: e, found: f, values: all.len(), cause })
 }
 

@@ -11,6 +11,7 @@ pub mod layers;
 pub mod stage;
 pub mod trace;
 pub mod tract;
+pub mod values;
 
 pub use compare::{Answers, Difference, Row, class, compare};
 pub use layers::{Divergence, Layer, LayersError, layers};

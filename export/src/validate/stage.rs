@@ -3,6 +3,7 @@
 use super::{
     images::{to_reals, to_steps},
     tract::{RunError, Runner},
+    values,
 };
 use crate::{
     board::Figures,
@@ -95,25 +96,23 @@ struct InTract {
 impl InTract {
     fn new(bytes: &[u8]) -> Result<Self, StageError> {
         let graph = onnx::from_bytes(bytes)?;
-        let quantized = graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }));
-        let step = if quantized { Some(output_step(&graph)?) } else { None };
-        let name = if quantized { "int8 ONNX in tract" } else { "float ONNX in tract" };
-        Ok(Self { name, runner: logits_runner(bytes, &graph)?, step })
+        if !graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. })) {
+            let runner = runner(bytes, &graph, logits(&graph)?)?;
+            return Ok(Self { name: "float ONNX in tract", runner, step: None });
+        }
+        let quantized = qdq::from_graph(&graph)?;
+        let output = &quantized.tensors[quantized.output];
+        let (name, runner) = match values::dequantized(&graph, &output.name) {
+            Some(value) => ("int8 ONNX in tract", runner(bytes, &graph, value)?),
+            None => ("int8 ONNX as Q/DQ pairs in tract", Runner::new(&qdq::to_graph(&quantized), BATCH)?),
+        };
+        Ok(Self { name, runner, step: Some(output.scale) })
     }
 }
 
-fn output_step(graph: &Graph) -> Result<f32, QuantizeError> {
-    let quantized = qdq::from_graph(graph)?;
-    Ok(quantized.tensors[quantized.output].scale)
-}
-
-/// Runs the file as it is, or up to its logits where it ends in a Softmax, which no int8 stage has.
-fn logits_runner(bytes: &[u8], graph: &Graph) -> Result<Runner, StageError> {
-    let logits = logits(graph)?;
-    if graph.is_output(logits) {
-        return Ok(Runner::from_bytes(bytes, BATCH)?);
-    }
-    Ok(Runner::with_values(graph, &[logits], BATCH)?)
+/// Runs the file as it is, or up to a value of its own: to its logits where it ends in a Softmax, which no int8 stage has.
+fn runner(bytes: &[u8], graph: &Graph, value: &str) -> Result<Runner, RunError> {
+    if graph.is_output(value) { Runner::from_bytes(bytes, BATCH) } else { Runner::with_values(graph, &[value], BATCH) }
 }
 
 impl Stage for InTract {

@@ -43,9 +43,10 @@ fn apply(graph: &Graph, names: &[String], renamed: &HashMap<String, String>) -> 
 /// Constants that are no parameters (shapes, axes, scalars) are called after their first reader.
 fn rename_constants(graph: &Graph, node: &Node, name: &str, renamed: &mut HashMap<String, String>) {
     let is_constant = |value: &&String| graph.initializers.contains_key(*value) && module_path(value).is_none();
-    for constant in node.inputs.iter().filter(is_constant) {
-        let role = if matches!(node.op, Op::Reshape) { "shape" } else { "constant" };
-        renamed.entry(constant.clone()).or_insert_with(|| format!("{name}.{role}"));
+    let role = if matches!(node.op, Op::Reshape) { "shape" } else { "constant" };
+    for (i, constant) in node.inputs.iter().filter(is_constant).enumerate() {
+        let number = if i == 0 { String::new() } else { (i + 1).to_string() };
+        renamed.entry(constant.clone()).or_insert_with(|| format!("{name}.{role}{number}"));
     }
 }
 
