@@ -2,8 +2,8 @@
 
 use crate::arch;
 use crate::ops::{self, Step};
-use crate::plan::{Kernel, Kind, MAX_TENSORS, Plan, Uses};
-use crate::ring::{Map, RowMut, Rows};
+use crate::plan::{Kernel, Kind, MAX_TENSORS, Plan, Tensor, Uses};
+use crate::ring::{RowMut, Rows};
 use crate::schedule::{self, Progress, Span};
 use core::fmt;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use heapless::Vec;
 
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
 ///
-/// `TENSORS` is the size of the table of progress, 6 bytes an entry, and `USES` what the engine can do: [`Engine::new`] takes
+/// `TENSORS` is the size of the table of progress, 4 bytes an entry, and `USES` what the engine can do: [`Engine::new`] takes
 /// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
 #[derive(Debug)]
 pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
@@ -102,10 +102,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Forgets the image in flight and waits for the first row of the next one.
     pub fn start(&mut self) {
         schedule::start(&self.plan, &mut self.progress);
-        for id in 0..self.plan.tensor_count() {
-            let tensor = self.map(id);
+        for tensor in self.plan.tensors() {
             if tensor.pads != [0; 4] {
-                self.arena[tensor.words()].fill(tensor.zero_word());
+                self.arena[tensor.ring_range()].fill(u32::from_le_bytes([tensor.zero_byte(); 4]));
             }
         }
     }
@@ -140,11 +139,11 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Puts a row of the image into the input's ring.
     #[inline(never)] // its frame is gone when the operators work
     fn store_row(&mut self, row: &[i8]) {
-        let input = self.map(0);
+        let input = self.plan.tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        let ring = &mut self.arena[input.words()];
+        let ring = &mut self.arena[input.ring_range()];
         for lane in 0..input.rows_a_step().min(at + 1) {
-            let mut slot = RowMut::new(&input, ring, at - lane);
+            let mut slot = RowMut::new(input, ring, at - lane);
             for channel in 0..input.channels as usize {
                 let mut values = slot.channel(channel + lane);
                 for (x, pixel) in row.chunks_exact(input.channels as usize).enumerate() {
@@ -168,15 +167,10 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         Ok(self.output())
     }
 
-    #[inline(never)] // what it decodes is off the stack again
-    fn map(&self, id: usize) -> Map {
-        Map::of(self.plan.tensor(id))
-    }
-
     /// The output of the last complete image.
     fn output(&self) -> &[i8] {
-        let output = self.map(self.plan.operator_count());
-        let words = &self.arena[output.words()];
+        let output = self.plan.tensor(self.plan.operator_count());
+        let words = &self.arena[output.ring_range()];
         &arch::as_i8(words)[..output.height as usize * output.row_len()]
     }
 
@@ -194,46 +188,38 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(never)]
     fn step(&mut self, id: usize) -> u16 {
         let operator = self.plan.operator(id);
-        let (input, output) = (self.map(operator.inputs[0] as usize), self.map(id + 1));
-        let progress = self.progress[id + 1];
-        let step = Step {
-            operator: &operator,
-            input: &input,
-            output: &output,
-            weights: self.plan.data(operator.weights),
-            table: self.plan.data(operator.table),
-            number: progress.steps as usize,
-        };
-        let span = schedule::span(&operator, &input, step.number);
+        let (input, output) = (self.plan.tensor(operator.inputs[0] as usize), self.plan.tensor(id + 1));
+        let Progress { rows, at } = self.progress[id + 1];
+        let step = Step { operator, input, output, words: self.plan.words(), at, row: rows };
+        let span = schedule::span(operator, input, at);
         self.fill_padding(&step, span.last);
-        self.run(&step, span, output.pads[0] as usize + progress.rows as usize);
-        if input.lands {
-            self.bring_in(&input, span.last);
+        self.run(&step, span, output.pads[0] as usize + rows as usize);
+        if input.lands() {
+            self.bring_in(input, span.last);
         }
-        let now = schedule::advanced(progress, &operator, &input, &output);
+        let now = schedule::advanced(Progress { rows, at }, operator);
         self.progress[id + 1] = now;
-        let next = schedule::resume_from(&output, id);
-        if output.lands {
-            self.settle_landed(&output, next as usize, output.pads[0] as usize + now.rows as usize - 1);
+        let next = schedule::resume_from(output, id);
+        if output.lands() {
+            self.settle_landed(output, next as usize, output.pads[0] as usize + now.rows as usize - 1);
         }
         next
     }
 
     /// Moves the row that has just landed into the ring unless it is the last one that its reader is about to read.
     #[inline(never)]
-    fn settle_landed(&mut self, map: &Map, reader: usize, row: usize) {
-        let steps = self.progress[reader + 1].steps as usize;
-        let span = schedule::span(&self.plan.operator(reader), map, steps);
+    fn settle_landed(&mut self, tensor: &Tensor, reader: usize, row: usize) {
+        let span = schedule::span(self.plan.operator(reader), tensor, self.progress[reader + 1].at);
         if row != span.last {
-            self.bring_in(map, row);
+            self.bring_in(tensor, row);
         }
     }
 
     /// Moves the row that has landed into its slot of the ring.
     #[inline(never)]
-    fn bring_in(&mut self, map: &Map, row: usize) {
-        let [landing, ring] = disjoint(self.arena, [map.landing_range(), map.words()]);
-        let slot = row % map.slots as usize * landing.len();
+    fn bring_in(&mut self, tensor: &Tensor, row: usize) {
+        let [landing, ring] = disjoint(self.arena, [tensor.landing_range(), tensor.ring_range()]);
+        let slot = tensor.slot_of(row) * landing.len();
         ring[slot..slot + landing.len()].copy_from_slice(landing);
     }
 
@@ -256,13 +242,22 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
+            Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
+                return self.accumulating_step(step, span, ops::packed_dense::take::<USES>);
+            }
             Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {
                 return self.accumulating_step(step, span, ops::dense::take);
             }
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
                 return self.accumulating_step(step, span, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.sum_step(step, span, at),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => {
+                return self.joining_step(step, span, at, ops::add::sum_row);
+            }
+            Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
+                return self.joining_step(step, span, at, ops::concat::row);
+            }
             _ => unreachable!(), // `sized` has held USES against the plan
         };
         self.window_step(step, span, at, row);
@@ -271,8 +266,8 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// A step that reads rows and gives one. One function for all operators: less code, and one frame.
     #[inline(never)]
     fn window_step(&mut self, step: &Step, span: Span, at: usize, row: fn(&Step, &Rows, &mut RowMut)) {
-        let (ring, write) = (step.input.words(), step.output.write_words());
-        let (ring, landing, write): (&[u32], &[u32], _) = if step.input.lands {
+        let (ring, write) = (step.input.ring_range(), step.output.write_range());
+        let (ring, landing, write): (&[u32], &[u32], _) = if step.input.lands() {
             let [ring, landing, write] = disjoint(self.arena, [ring, step.input.landing_range(), write]);
             (ring, landing, write)
         } else {
@@ -287,52 +282,58 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// A step that takes a row into accumulators and writes a row after the last.
     #[inline(never)]
     fn accumulating_step(&mut self, step: &Step, span: Span, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
-        let state = step.operator.state as usize;
-        let state = state..state + step.operator.state_words(step.output);
-        let [read, accs, write] = disjoint(self.arena, [step.input.words(), state, step.output.write_words()]);
+        let (at, len) = (step.operator.state as usize, step.operator.state_words(step.input, step.output));
+        let state = if len == 0 { 0..0 } else { at..at + len };
+        let [read, accs, write] = disjoint(self.arena, [step.input.ring_range(), state, step.output.write_range()]);
         let out = &mut RowMut::new(step.output, write, step.output.pads[0] as usize);
         out.renew_edges();
         take(step, &Rows::new(step.input, read, &[], span), arch::as_i32_mut(accs), out);
     }
 
-    /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
-    fn sum_step(&mut self, step: &Step, span: Span, at: usize) {
+    /// A step that reads a row of each of two tensors, which may be the same. Where they are not, neither's rows land.
+    #[inline(never)]
+    fn joining_step(&mut self, step: &Step, span: Span, at: usize, row: Join) {
+        let second = self.plan.tensor(step.operator.inputs[1] as usize);
         if step.operator.input_count() == 1 {
-            return self.window_step(step, span, at, |step, rows, out| {
-                ops::add::sum_row(step, step.input, rows, rows, out);
-            });
+            let [read, write] = disjoint(self.arena, [step.input.ring_range(), step.output.write_range()]);
+            let rows = Rows::new(step.input, read, &[], span);
+            let out = &mut RowMut::new(step.output, write, at);
+            out.renew_edges();
+            return row(step, second, &rows, &rows, out);
         }
-        let second = self.map(step.operator.inputs[1] as usize);
-        let ranges = [step.input.words(), second.words(), step.output.write_words()];
+        let ranges = [step.input.ring_range(), second.ring_range(), step.output.write_range()];
         let [a, b, write] = disjoint(self.arena, ranges);
-        let span_b = schedule::span(step.operator, &second, step.number);
-        let (a, b) = (Rows::new(step.input, a, &[], span), Rows::new(&second, b, &[], span_b));
+        let span_b = schedule::span(step.operator, second, step.at);
+        let (a, b) = (Rows::new(step.input, a, &[], span), Rows::new(second, b, &[], span_b));
         let out = &mut RowMut::new(step.output, write, at);
         out.renew_edges();
-        ops::add::sum_row(step, &second, &a, &b, out);
+        row(step, second, &a, &b, out);
     }
 
     /// Makes the padding below the map of the step's first input, down to row `last`, which the step is about to read. An operator of two inputs
     /// reads none.
     #[inline(never)] // like those below: what it holds is off the stack when the operator works
     fn fill_padding(&mut self, step: &Step, last: usize) {
-        let (map, source) = (step.input, step.operator.inputs[0] as usize);
-        while map.pads[0] as usize + self.progress[source].rows as usize <= last {
-            let row = map.pads[0] as usize + self.progress[source].rows as usize;
-            let words = &mut self.arena[map.write_words()];
-            RowMut::new(map, words, row).fill_zero();
-            for lane in 1..map.rows_a_step().min(row + 1) {
-                let mut above = RowMut::new(map, words, row - lane);
+        let (tensor, source) = (step.input, step.operator.inputs[0] as usize);
+        while tensor.pads[0] as usize + self.progress[source].rows as usize <= last {
+            let row = tensor.pads[0] as usize + self.progress[source].rows as usize;
+            let words = &mut self.arena[tensor.write_range()];
+            RowMut::new(tensor, words, row).fill_zero();
+            for lane in 1..tensor.rows_a_step().min(row + 1) {
+                let mut above = RowMut::new(tensor, words, row - lane);
                 let mut values = above.channel(lane);
-                (0..map.width as usize).for_each(|x| values.put(x, map.zero_point));
+                (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
             }
-            if map.lands && row < last {
-                self.bring_in(map, row);
+            if tensor.lands() && row < last {
+                self.bring_in(tensor, row);
             }
             self.progress[source].rows += 1;
         }
     }
 }
+
+/// Makes a row of two tensors' rows; the second of them is described apart.
+type Join = fn(&Step, &Tensor, &Rows, &Rows, &mut RowMut);
 
 /// Parts of the arena that the plan's check has found apart.
 fn disjoint<const N: usize>(arena: &mut [u32], ranges: [Range<usize>; N]) -> [&mut [u32]; N] {

@@ -14,14 +14,9 @@ use crate::plan::{NO_READER, Operator, Plan, Tensor};
 pub struct Progress {
     /// Rows of the map made so far; more once the padding below has come into being.
     pub rows: u16,
-    /// Steps that the tensor's operator has made: rows given, or rows taken.
-    pub steps: u16,
-    /// Rows that the operator's inputs must have before its next step; `NEVER` after the last.
-    pub need: u16,
+    /// The row that the operator's next step begins with, counted from the operator's own padding; [`Operator::end`] after the last step.
+    pub at: u16,
 }
-
-/// [`Progress::need`] of an operator that has made all its steps. No tensor has as many rows.
-const NEVER: u16 = u16::MAX;
 
 /// First and last row that an operator reads, both counted, padding counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +31,9 @@ pub struct Span {
 ///
 /// `progress` has an entry for each of the plan's tensors.
 pub const fn start(plan: &Plan, progress: &mut [Progress]) {
-    progress[0] = Progress { rows: 0, steps: 0, need: NEVER };
     let mut id = 0;
-    while id < plan.operator_count() {
-        let operator = plan.operator(id);
-        let input = plan.tensor(operator.inputs[0] as usize);
-        progress[id + 1] = Progress { rows: 0, steps: 0, need: needed(&operator, &input, 0) };
+    while id < plan.tensor_count() {
+        progress[id] = Progress { rows: 0, at: 0 };
         id += 1;
     }
 }
@@ -65,43 +57,34 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
         id = plan.operator_count();
     }
     while id > 0 {
-        let need = progress[id].need;
+        let at = progress[id].at;
         id -= 1;
-        let [a, b] = plan.inputs(id);
-        if progress[a as usize].rows >= need && progress[b as usize].rows >= need {
-            return Some(id);
+        let operator = plan.operator(id);
+        let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
+        if at != operator.end {
+            let needed = needed(operator, plan.tensor(a), at);
+            if progress[a].rows as usize >= needed && progress[b].rows as usize >= needed {
+                return Some(id);
+            }
         }
     }
     None
 }
 
-/// Steps that the operator makes for one image.
-const fn total_steps(operator: &Operator, input: &Tensor, output: &Tensor) -> usize {
-    if operator.kind.accumulates() { input.height as usize } else { output.height as usize * operator.steps_a_row() }
-}
-
-/// Rows of its inputs that the operator must have for step `step`.
-const fn needed(operator: &Operator, input: &Tensor, step: usize) -> u16 {
-    let rows = if operator.takes_rows() {
-        step + 1
-    } else {
-        let end = step * operator.strides[0] as usize + operator.extent(0);
-        end.saturating_sub(operator.pads[0] as usize)
-    };
-    // With the map whole, the padding below it can be made as well.
-    if rows < input.height as usize { rows as u16 } else { input.height }
-}
-
-/// The rows of `input` that step `step` of `operator` reads.
+/// Rows of its inputs that the operator must have for the step that begins with row `at`.
 #[inline(always)]
-pub const fn span(operator: &Operator, input: &Tensor, step: usize) -> Span {
-    let top = input.pads[0] as usize;
-    if operator.takes_rows() {
-        return Span { first: top + step, last: top + step };
-    }
-    let first = top + step * operator.strides[0] as usize; // of the window, moved down by the operator's own padding
-    let last = first + operator.extent(0) - 1;
-    let pad = operator.pads[0] as usize;
+const fn needed(operator: &Operator, input: &Tensor, at: u16) -> usize {
+    let rows = (at as usize + operator.reach as usize).saturating_sub(operator.pads[0] as usize);
+    // With the map whole, the padding below it can be made as well.
+    if rows < input.height as usize { rows } else { input.height as usize }
+}
+
+/// The rows of `input` that the step of `operator` reads which begins with row `at`.
+#[inline(always)]
+pub const fn span(operator: &Operator, input: &Tensor, at: u16) -> Span {
+    let (top, pad) = (input.pads[0] as usize, operator.pads[0] as usize);
+    let first = top + at as usize; // of the window, moved down by the operator's own padding
+    let last = first + operator.reach as usize - 1;
     if operator.kind.reads_padding() {
         return Span { first: first - pad, last: last - pad };
     }
@@ -121,20 +104,14 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
 
 /// The progress of an operator's output after the operator's next step.
 #[inline(always)]
-pub const fn advanced(progress: Progress, operator: &Operator, input: &Tensor, output: &Tensor) -> Progress {
-    let steps = progress.steps as usize + 1;
-    let is_last = steps == total_steps(operator, input, output);
+pub const fn advanced(progress: Progress, operator: &Operator) -> Progress {
+    let at = progress.at + operator.advance as u16;
     let gives = if operator.kind.accumulates() {
-        is_last
+        at == operator.end
     } else {
-        // Division is slow on the smallest cores, and seldom needed.
-        !operator.merges() || steps.is_multiple_of(operator.window[0] as usize)
+        !operator.merges() || at as usize == (progress.rows as usize + 1) * operator.window[0] as usize
     };
-    Progress {
-        rows: progress.rows + gives as u16,
-        steps: steps as u16,
-        need: if is_last { NEVER } else { needed(operator, input, steps) },
-    }
+    Progress { rows: progress.rows + gives as u16, at }
 }
 
 /// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once.
@@ -156,10 +133,8 @@ pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16])
             // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
             // which costs nothing: its output has no earlier row.
             note_row(plan, progress, alive, id + 1);
-            let operator = plan.operator(id);
-            let (input, output) = (plan.tensor(operator.inputs[0] as usize), plan.tensor(id + 1));
-            progress[id + 1] = advanced(progress[id + 1], &operator, &input, &output);
-            from = resume_from(&output, id);
+            progress[id + 1] = advanced(progress[id + 1], plan.operator(id));
+            from = resume_from(plan.tensor(id + 1), id);
         }
     }
     is_complete(plan, progress)
@@ -179,7 +154,7 @@ const fn note_padding(plan: &Plan, progress: &mut [Progress], alive: &mut [u16],
     let operator = plan.operator(id);
     let source = operator.inputs[0] as usize; // an operator of two inputs reads no padding
     let input = plan.tensor(source);
-    let last = span(&operator, &input, progress[id + 1].steps as usize).last;
+    let last = span(operator, input, progress[id + 1].at).last;
     while input.pads[0] as usize + progress[source].rows as usize <= last {
         note_row(plan, progress, alive, source);
         progress[source].rows += 1;
@@ -207,8 +182,8 @@ const fn oldest_needed(plan: &Plan, progress: &[Progress], id: usize) -> usize {
     while reader <= tensor.last_reader as usize {
         let operator = plan.operator(reader);
         let reads = operator.inputs[0] as usize == id || operator.inputs[1] as usize == id;
-        if reads && progress[reader + 1].need != NEVER {
-            let first = span(&operator, &tensor, progress[reader + 1].steps as usize).first;
+        if reads && progress[reader + 1].at != operator.end {
+            let first = span(operator, tensor, progress[reader + 1].at).first;
             if first < oldest {
                 oldest = first;
             }
@@ -228,7 +203,7 @@ pub const fn take_turns(plan: &Plan, first: usize, second: usize) -> bool {
 /// every row in its turn and waits for nothing else, and the maker writes a row in one step.
 pub const fn is_passing(plan: &Plan, id: usize) -> bool {
     let tensor = plan.tensor(id);
-    let is_bare = u32::from_le_bytes(tensor.pads) == 0 && !tensor.lands;
+    let is_bare = u32::from_le_bytes(tensor.pads) == 0 && !tensor.lands();
     if !has_one_reader(plan, id) || tensor.slots != 1 || !is_bare {
         return false;
     }
@@ -255,7 +230,7 @@ const fn has_one_reader(plan: &Plan, id: usize) -> bool {
     let mut readers = 0;
     let mut operator = id;
     while operator < plan.operator_count() {
-        let inputs = plan.inputs(operator);
+        let inputs = plan.operator(operator).inputs;
         if inputs[0] as usize == id || inputs[1] as usize == id {
             readers += 1;
         }

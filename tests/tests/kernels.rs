@@ -45,8 +45,8 @@ fn used(plans: &[Vec<u32>]) -> (BTreeSet<Kernel>, BTreeSet<Walk>) {
                 continue;
             }
             kernels.insert(operator.kernel);
-            walks.insert(match Taps::of(&operator) {
-                _ if operator.kind == Kind::Depthwise => Walk::Depthwise(Window::of(&operator) as u8),
+            walks.insert(match Taps::of(operator) {
+                _ if operator.kind == Kind::Depthwise => Walk::Depthwise(Window::of(operator) as u8),
                 Taps::Three => Walk::Three,
                 Taps::One { stride: 1 } => Walk::One,
                 Taps::One { .. } => Walk::OneStrided,

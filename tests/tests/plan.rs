@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 use export::plan::{Options, Target, plan_for};
-use infer_nostd::plan::{MAX_OPERATORS, VERSION, crc32};
+use infer_nostd::plan::{HEADER_WORDS, MAX_OPERATORS, Operator, TENSOR_WORDS, Tensor, VERSION, crc32};
 use infer_nostd::{Engine, Plan, PlanError};
+use std::mem::offset_of;
 use tests::generate::Generator;
 
 /// A network with branches and every kind of memory: rings, padding, accumulators.
@@ -60,6 +61,44 @@ fn a_forged_header_is_found() {
     assert_eq!(cause(&forged(&words, 4, found)), PlanError::OperatorCount { found });
     assert_eq!(cause(&forged(&words, 5, 0)), PlanError::OutsideArena(0));
     assert_eq!(cause(&forged(&words, 6, u32::MAX)), PlanError::Records);
+}
+
+/// Changes byte `at` of the record that begins at word `record`.
+fn forged_byte(words: &[u32], record: usize, at: usize, change: impl Fn(u8) -> u8) -> Vec<u32> {
+    let mut bytes = words[record + at / 4].to_le_bytes();
+    bytes[at % 4] = change(bytes[at % 4]);
+    forged(words, record + at / 4, u32::from_le_bytes(bytes))
+}
+
+#[test]
+fn a_forged_record_is_found() {
+    let words = plan_words(&mut Generator::new(3));
+    let tensor = |at, change: fn(u8) -> u8| cause(&forged_byte(&words, HEADER_WORDS, at, change));
+    for (at, change) in [(offset_of!(Tensor, layout), (|_| 4) as fn(u8) -> u8), (offset_of!(Tensor, stacked), |_| 2)] {
+        assert_eq!(tensor(at, change), PlanError::UnknownLayout(0));
+    }
+    for at in [
+        offset_of!(Tensor, plane_len),
+        offset_of!(Tensor, slot_len),
+        offset_of!(Tensor, reciprocal),
+        offset_of!(Tensor, reciprocal_shift),
+    ] {
+        assert_eq!(tensor(at, |byte| byte ^ 1), PlanError::BadLengths(0), "byte {at}");
+    }
+    let record = HEADER_WORDS + Plan::parse(&words).expect("planned and checked").tensor_count() * TENSOR_WORDS;
+    let operator = |at, change: fn(u8) -> u8| cause(&forged_byte(&words, record, at, change));
+    for at in [offset_of!(Operator, kind), offset_of!(Operator, kernel), offset_of!(Operator, count_include_pad)] {
+        assert_eq!(operator(at, |_| 255), PlanError::UnknownKind(0), "byte {at}");
+    }
+    for at in [
+        offset_of!(Operator, advance),
+        offset_of!(Operator, reach),
+        offset_of!(Operator, end),
+        offset_of!(Operator, blocks),
+        offset_of!(Operator, shorter),
+    ] {
+        assert_eq!(operator(at, |byte| byte ^ 1), PlanError::BadSteps(0), "byte {at}");
+    }
 }
 
 /// Forges every word in turn with values near the old one and at the ends of every field. Whatever passes the check

@@ -73,7 +73,7 @@ fn row(plan: &Plan, id: usize, layer: String) -> LayerRow {
         layer,
         kind: "input",
         output: [tensor.channels.into(), tensor.height.into(), tensor.width.into()],
-        layout: layout_name(&tensor),
+        layout: layout_name(tensor),
         macs: 0,
         kernel: None,
         block: None,
@@ -90,12 +90,12 @@ fn row(plan: &Plan, id: usize, layer: String) -> LayerRow {
     let kernel = (operator.kernel != Kernel::Portable).then(|| format!("{:?}", operator.kernel));
     LayerRow {
         kind: kind_name(operator.kind),
-        macs: operator.macs(&source, &tensor),
+        macs: operator.macs(source, tensor),
         block: kernel.as_ref().map(|_| operator.block),
         kernel,
-        cycles: Some(target::cycles(&operator, &source, &tensor)),
-        ram_bytes: input.ram_bytes + operator.state_words(&tensor) * 4,
-        stack_bytes: operator.stack_bytes(&source),
+        cycles: Some(target::cycles(operator, source, tensor)),
+        ram_bytes: input.ram_bytes + operator.state_words(source, tensor) * 4,
+        stack_bytes: operator.stack_bytes(source),
         flash_data_bytes: (plan.weights(id).len() + plan.table(id).len()) * 4,
         alternatives: alternatives(plan, id),
         ..input
@@ -120,26 +120,26 @@ fn alternatives(plan: &Plan, id: usize) -> Vec<Alternative> {
         return Vec::new();
     }
     let figures = |operator: &Operator, input: &Tensor| {
-        let cycles = target::cycles(operator, input, &output) as i64;
-        let flash_words = operator.weights_words(input, &output) + operator.table_words(&output);
+        let cycles = target::cycles(operator, input, output) as i64;
+        let flash_words = operator.weights_words(input, output) + operator.table_words(output);
         let ram = input.ring_words() * 4 + operator.stack_bytes(input);
         [cycles, flash_words as i64 * 4, ram as i64]
     };
-    let now = figures(&chosen, &input);
+    let now = figures(chosen, input);
     let alternative = |&kernel: &Kernel| {
         let layout = kernel.input_layout().unwrap_or(input.layout);
         // An input of one channel is stacked wherever lanes would be idle.
         let stacked = chosen.inputs[0] == 0 && input.channels == 1 && layout != Layout::ChannelsLast;
-        let input = Tensor { layout, stacked: stacked && chosen.dilations[0] == 1, ..input };
-        let in_blocks = |block| Operator { kernel, block, ..chosen };
+        let input = Tensor { layout, stacked: stacked && chosen.dilations[0] == 1, ..*input }.complete();
+        let in_blocks = |block| Operator { kernel, block, ..*chosen }.complete(&input, output);
         if !kernel.takes(&in_blocks(1), &input) || (kernel == Kernel::Long && !fits_24_bits(plan, id)) {
             return None;
         }
-        let blocks = (1..=kernel.most_pixels(&chosen) as u8).rev().map(in_blocks);
-        let best = blocks.min_by_key(|operator| target::cycles(operator, &input, &output))?;
+        let blocks = (1..=kernel.most_pixels(chosen) as u8).rev().map(in_blocks);
+        let best = blocks.min_by_key(|operator| target::cycles(operator, &input, output))?;
         let then = figures(&best, &input);
         let [cycles, flash_bytes, ram_bytes] = std::array::from_fn(|i| then[i] - now[i]);
-        let other = best != chosen && [cycles, flash_bytes, ram_bytes] != [0; 3];
+        let other = best != *chosen && [cycles, flash_bytes, ram_bytes] != [0; 3];
         other.then(|| Alternative { kernel: format!("{kernel:?}"), block: best.block, cycles, flash_bytes, ram_bytes })
     };
     target(plan).unwrap_or_default().kernels().iter().filter_map(alternative).collect()
@@ -152,7 +152,7 @@ fn fits_24_bits(plan: &Plan, id: usize) -> bool {
         return false;
     }
     let input = plan.tensor(operator.inputs[0].into());
-    let (kernel, taps, steps) = (operator.kernel, Taps::of(&operator), operator.steps(&input));
+    let (kernel, taps, steps) = (operator.kernel, Taps::of(operator), operator.steps(input));
     let (group, lanes) = (kernel.group(taps), input.lanes());
     let fits = |stream: &[u32]| {
         let words = &stream[group..stream.len() - group];

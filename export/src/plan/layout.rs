@@ -4,8 +4,8 @@ use super::file::packed;
 use super::{Network, PlanError, Target};
 use infer_nostd::Plan;
 use infer_nostd::plan::{
-    HEADER_WORDS, Kind, Layout, MAGIC, NO_READER, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor, VERSION,
-    crc32,
+    HEADER_WORDS, Kind, Layout, MAGIC, NO_READER, NOWHERE, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor,
+    VERSION, crc32, operator_words, tensor_words,
 };
 
 /// The words of the plan, checked by the engine's own check.
@@ -25,13 +25,21 @@ pub fn activations(network: &Network) -> Result<Activations, PlanError> {
     let mut network = network.clone();
     network.drafts.iter_mut().for_each(|draft| super::pack(draft, &tensors));
     let mut operators: Vec<Operator> = network.drafts.iter().map(|draft| draft.operator).collect();
+    complete(&mut operators, &tensors);
     let data = data(&network, &mut operators);
     let slots = Plan::ring_slots(&file(&network, &tensors, &operators, &data, 0, Target::Portable))?;
     for (tensor, &slots) in tensors.iter_mut().zip(&slots) {
-        tensor.slots = slots;
+        *tensor = Tensor { slots, ..*tensor }.complete();
     }
     let short_lived = Plan::short_lived(&file(&network, &tensors, &operators, &data, 0, Target::Portable))?;
     Ok(Activations { short_lived: short_lived[..tensors.len()].to_vec(), tensors })
+}
+
+/// Works out the fields of the operators that follow from others and from their tensors.
+pub fn complete(operators: &mut [Operator], tensors: &[Tensor]) {
+    for (id, operator) in operators.iter_mut().enumerate() {
+        *operator = operator.complete(&tensors[usize::from(operator.inputs[0])], &tensors[id + 1]);
+    }
 }
 
 /// Records of the tensors, and what their rows may do.
@@ -45,7 +53,7 @@ impl Activations {
     /// Lets every tensor's rows land that may, where its reader's kernel takes them so: its ring is then a row shorter.
     pub fn land(&mut self, operators: &[Operator]) {
         for (tensor, short_lived) in self.tensors.iter_mut().zip(&self.short_lived) {
-            let landing = Tensor { lands: true, slots: tensor.slots - 1, ..*tensor };
+            let landing = Tensor { landing: 0, slots: tensor.slots - 1, ..*tensor }.complete();
             let takes = |operator: &Operator| operator.kernel.takes(operator, &landing);
             if short_lived.may_land && landing.slots > 0 && takes(&operators[usize::from(tensor.last_reader)]) {
                 *tensor = landing;
@@ -68,21 +76,25 @@ fn records(network: &Network) -> Result<Vec<Tensor>, PlanError> {
         };
         let [channels, height, width] = place.shape;
         let height = narrow("height", height)?;
-        Ok(Tensor {
+        let tensor = Tensor {
             height,
             width: narrow("width", width)?,
             channels: narrow("channels", channels)?,
             zero_point: place.zero_point,
             layout: Layout::ChannelsLast,
-            stacked: false,
-            lands: false,
-            scale: place.scale,
             pads,
             slots: if last_reader == NO_READER { height } else { 1 },
             last_reader,
             ring: 0,
-            landing: 0,
-        })
+            landing: NOWHERE,
+            scale: place.scale,
+            plane_len: 0,
+            slot_len: 0,
+            reciprocal: 0,
+            reciprocal_shift: 0,
+            stacked: false,
+        };
+        Ok(tensor.complete())
     };
     network.places.iter().enumerate().map(tensor).collect()
 }
@@ -109,12 +121,12 @@ pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: 
     let mut places = vec![None; tensors.len()];
     for id in 0..tensors.len() {
         let tensor = &mut tensors[id];
-        let len = if tensor.lands { tensor.landing_words() } else { tensor.ring_words() } as u32;
+        let len = if tensor.lands() { tensor.landing_words() } else { tensor.ring_words() } as u32;
         if !short_lived[id].passing {
             tensor.ring = at;
             at += tensor.ring_words() as u32;
         }
-        if short_lived[id].passing || tensor.lands {
+        if short_lived[id].passing || tensor.lands() {
             // Not the place of the rows it is made from.
             let made_from = operators[id - 1].inputs.map(|input| places[usize::from(input)]);
             let place = usize::from(made_from.contains(&Some(0)));
@@ -125,14 +137,13 @@ pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: 
     for (tensor, place) in tensors.iter_mut().zip(&places) {
         let Some(place) = place else { continue };
         let place = at + [0, lengths[0]][*place];
-        *(if tensor.lands { &mut tensor.landing } else { &mut tensor.ring }) = place;
+        *(if tensor.lands() { &mut tensor.landing } else { &mut tensor.ring }) = place;
     }
     at += lengths[0] + lengths[1];
     for (operator, output) in operators.iter_mut().zip(&tensors[1..]) {
-        if operator.kind.accumulates() {
-            operator.state = at;
-            at += operator.state_words(output) as u32;
-        }
+        let words = operator.state_words(&tensors[usize::from(operator.inputs[0])], output) as u32;
+        operator.state = if words > 0 { at } else { 0 };
+        at += words;
     }
     at
 }
@@ -152,8 +163,8 @@ fn file(
     target: Target,
 ) -> Vec<u32> {
     let mut words = vec![MAGIC, VERSION, 0, 0, operators.len() as u32, arena_words, 0, target as u32];
-    words.extend(tensors.iter().flat_map(Tensor::encode));
-    words.extend(operators.iter().flat_map(Operator::encode));
+    words.extend(tensors.iter().flat_map(tensor_words));
+    words.extend(operators.iter().flat_map(operator_words));
     words.extend(data);
     words[6] = words.len() as u32;
     words.extend(names(network));
@@ -181,5 +192,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::GlobalAveragePool => "global average pool",
         Kind::Add => "add",
         Kind::Requantize => "requantize",
+        Kind::Lookup => "lookup",
+        Kind::Concat => "concat",
     }
 }

@@ -4,7 +4,7 @@
 //! stream of weights in the same order.
 
 use crate::ops::Step;
-use crate::plan::{Kernel, MAX_SEGMENTS, Operator, Taps};
+use crate::plan::{Kernel, MAX_SEGMENTS, Taps};
 use crate::ring::{RowMut, Rows};
 use heapless::{Vec, VecView};
 
@@ -89,25 +89,6 @@ macro_rules! functions {
 #[allow(unused_imports, reason = "for the cores that have kernels")]
 pub(super) use functions;
 
-/// How a row is cut: `count` blocks of `len` pixels, the first `longer` of them one pixel longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blocks {
-    /// Blocks.
-    pub count: usize,
-    /// Pixels of the shorter ones.
-    pub len: usize,
-    /// How many have one more.
-    pub longer: usize,
-}
-
-impl Blocks {
-    /// As few as there can be, as even as they can be.
-    pub const fn of(operator: &Operator, width: usize) -> Self {
-        let count = width.div_ceil(operator.block as usize);
-        Self { count, len: width / count, longer: width % count }
-    }
-}
-
 /// Whether this target has the kernel.
 #[inline(always)]
 pub const fn has(kernel: Kernel, taps: Taps) -> bool {
@@ -142,11 +123,11 @@ pub(crate) fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) 
         [1, 1] => with_segments::<USES, 1>(step, rows, out),
         [..=3, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 3>(step, rows, out),
         [..=7, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 7>(step, rows, out),
+        _ if step.operator.segments(step.input) <= 25 => with_segments::<USES, 25>(step, rows, out),
         _ => with_segments::<USES, MAX_SEGMENTS>(step, rows, out),
     }
-    let clamp = step.operator.clamp;
-    if SATURATES && clamp != [i8::MIN, i8::MAX] {
-        out.clamp(clamp);
+    if SATURATES {
+        out.clamp(step.operator.clamp);
     }
 }
 
@@ -163,29 +144,29 @@ fn blocks<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, segments
     segments_of(step, rows, segments);
     let offset = output.layout.flip() as i32;
     let [min, max] = operator.clamp.map(|bound| bound as i32 + offset);
-    let pixel_len = output.pixel_len;
+    let pixel_len = output.lanes();
     let row = &mut out.slot()[output.pads[1] as usize * pixel_len..];
-    assert!(row.len() >= (output.planes - 1) * output.plane_len + output.width as usize * pixel_len);
+    assert!(row.len() >= (output.planes() - 1) * output.plane_len() + output.width as usize * pixel_len);
     let mut args = Args {
         segments: segments.as_ptr(),
         segments_end: segments.as_ptr_range().end,
-        plane_len: input.plane_len as u32,
-        stream: step.weights.as_ptr(),
+        plane_len: input.plane_len() as u32,
+        stream: step.weights().as_ptr(),
         out: row.as_mut_ptr(),
-        out_plane_len: output.plane_len as u32,
+        out_plane_len: output.plane_len() as u32,
         channels: output.channels as u32,
         zero_point: output.zero_point as i32 + offset,
         shift_bits: operator.shift_bits as u32,
         min,
         max,
     };
-    let Blocks { count, len, longer } = Blocks::of(operator, output.width as usize);
-    for (count, len) in [(longer, len + 1), (count - longer, len)] {
+    let len = operator.block as usize;
+    for (count, len) in [(operator.blocks - operator.shorter, len), (operator.shorter, len - 1)] {
         if count == 0 {
             continue;
         }
         let Some(function) = function::<USES>(kernel, taps, len) else { unreachable!() };
-        let moved = len * operator.strides[1] as usize * input.pixel_len;
+        let moved = len * operator.strides[1] as usize * input.lanes();
         for _ in 0..count {
             // SAFETY: the kernel reads `steps` times the block's pixels (two more for three taps) from each segment's start, `plane_len`
             // apart, which `segments_of` has found to lie in the ring for the whole row; it reads a stream as long as kernel,
@@ -205,14 +186,14 @@ fn blocks<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, segments
 fn segments_of(step: &Step, rows: &Rows, segments: &mut VecView<Segment>) {
     let (operator, input) = (step.operator, step.input);
     let (window_w, taps) = (operator.window[1] as usize, Taps::of(operator).count());
-    let (planes_len, pixel_len) = (input.planes * input.plane_len, input.pixel_len);
-    let planes = input.planes as u32;
+    let (planes_len, pixel_len) = (input.planes() * input.plane_len(), input.lanes());
+    let planes = input.planes() as u32;
     // What the last pixel of the row reads of a plane, beyond the first one's first byte.
     let reach = ((step.output.width as usize - 1) * operator.strides[1] as usize + taps) * pixel_len;
     let first = step.padded_start(0) * pixel_len;
     let tap_len = operator.dilations[1] as usize * pixel_len;
-    let last_plane = planes_len - input.plane_len;
-    assert!(first + (window_w - taps) * tap_len + last_plane + reach <= input.slot_len);
+    let last_plane = planes_len - input.plane_len();
+    assert!(first + (window_w - taps) * tap_len + last_plane + reach <= input.slot_len());
     let mut end = core::ptr::null();
     for ky in (0..operator.window[0] as usize).step_by(input.rows_a_step()) {
         let mut start = rows.slot(ky * operator.dilations[0] as usize).as_ptr().wrapping_add(first);

@@ -3,7 +3,7 @@
 //! A kernel computes all channels of a block. It finds the rows of the window one by one, so that strides and dilations down are no
 //! business of its own.
 
-use super::conv::{Blocks, SATURATES};
+use super::conv::SATURATES;
 use crate::ops::Step;
 use crate::plan::{Kernel, MAX_WINDOW_ROWS, Window};
 use crate::ring::{RowMut, Rows};
@@ -107,9 +107,8 @@ pub(crate) fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) 
         ..=3 => with_rows::<USES, 3>(step, rows, out),
         _ => with_rows::<USES, MAX_WINDOW_ROWS>(step, rows, out),
     }
-    let clamp = step.operator.clamp;
-    if SATURATES && clamp != [i8::MIN, i8::MAX] {
-        out.clamp(clamp);
+    if SATURATES {
+        out.clamp(step.operator.clamp);
     }
 }
 
@@ -125,17 +124,17 @@ fn blocks<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, starts: 
     starts_of(step, rows, starts);
     let offset = output.layout.flip() as i32;
     let [min, max] = operator.clamp.map(|bound| bound as i32 + offset);
-    let stride_len = operator.strides[1] as usize * input.pixel_len;
-    let pixel_len = output.pixel_len;
+    let stride_len = operator.strides[1] as usize * input.lanes();
+    let pixel_len = output.lanes();
     let row = &mut out.slot()[output.pads[1] as usize * pixel_len..];
-    assert!(row.len() >= (output.planes - 1) * output.plane_len + output.width as usize * pixel_len);
+    assert!(row.len() >= (output.planes() - 1) * output.plane_len() + output.width as usize * pixel_len);
     let mut args = Args {
         rows: starts.as_ptr(),
         rows_end: starts.as_ptr_range().end,
-        plane_len: input.plane_len as u32,
-        stream: step.weights.as_ptr(),
+        plane_len: input.plane_len() as u32,
+        stream: step.weights().as_ptr(),
         out: row.as_mut_ptr(),
-        out_plane_len: output.plane_len as u32,
+        out_plane_len: output.plane_len() as u32,
         channels: output.channels as u32,
         zero_point: output.zero_point as i32 + offset,
         shift_bits: operator.shift_bits as u32,
@@ -143,13 +142,12 @@ fn blocks<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, starts: 
         max,
         offset: 0,
         taps: operator.window[1] as u32,
-        tap_len: operator.dilations[1] as u32 * input.pixel_len as u32,
+        tap_len: operator.dilations[1] as u32 * input.lanes() as u32,
         stride_len: stride_len as u32,
     };
     let window = Window::of(operator);
-    let Blocks { count, len: shorter, longer } = Blocks::of(operator, output.width as usize);
-    for i in 0..count {
-        let len = if i < longer { shorter + 1 } else { shorter };
+    for i in 0..operator.blocks {
+        let len = operator.block as usize - (i >= operator.blocks - operator.shorter) as usize;
         let Some(function) = depthwise::<USES>(operator.kernel, window, len) else { unreachable!() };
         // SAFETY: the kernel reads the windows of the block's pixels in every plane of the rows, which `starts_of` has found
         // to lie in their slots for the whole row; it reads a stream as long as kernel, window and channels make it, which
@@ -167,11 +165,11 @@ fn starts_of(step: &Step, rows: &Rows, starts: &mut VecView<*const u8>) {
     let (operator, input) = (step.operator, step.input);
     // What the row reads of a plane, from the first window's first pixel to the last one's last.
     let strides = (step.output.width as usize - 1) * operator.strides[1] as usize;
-    let reach = (strides + operator.extent(1)) * input.pixel_len;
-    let first = step.padded_start(0) * input.pixel_len;
+    let reach = (strides + operator.extent(1)) * input.lanes();
+    let first = step.padded_start(0) * input.lanes();
     for ky in 0..operator.window[0] as usize {
         let slot = rows.slot(ky * operator.dilations[0] as usize);
-        assert!(first + (input.planes - 1) * input.plane_len + reach <= slot.len());
+        assert!(first + (input.planes() - 1) * input.plane_len() + reach <= slot.len());
         let Ok(()) = starts.push(slot[first..].as_ptr()) else { unreachable!() };
     }
 }

@@ -1468,10 +1468,135 @@ dsp_depthwise_\N:
   dsp_dw_any \n
 .endr
 
+@ ---- dense: eight outputs over one row ------------------------------------------------------------------------------------------
+@ r0 input, r1 weights, r2 bytes 1 and 3 of a word of input, r3 bytes 0 and 2; r12, lr weights; r4, r6, r8, r10 accumulate the even outputs.
+@ The weights of outputs 2i and 2i + 1 share 16 bits as a + b * 2^8. As int16 they are what SMLAD takes: r5, r7, r9, r11 accumulate
+@ A + B * 2^8; one SXTB16 leaves a, for A. At the end B is what is left of the difference, if it fits 24 bits: half a load and half a SXTB16 a
+@ product less than with weights by themselves.
+@ A step, four inputs: 16 SMLAD, 10 SXTB16, 9 LDR in four runs: 39 cycles for 32 products.
+@
+@ Frame: 0 end of the row | 4 arguments
+.macro dsp_dense_pair AT, x, a, ab, c, cd
+  ldr r12, [r1, #\AT]
+  ldr lr, [r1, #\AT + 4]
+  dsp_dense_two \x, \a, \ab, \c, \cd
+.endm
+
+.macro dsp_dense_two x, a, ab, c, cd
+  smlad \ab, r12, \x, \ab
+  sxtb16 r12, r12
+  smlad \a, r12, \x, \a
+  smlad \cd, lr, \x, \cd
+  sxtb16 lr, lr
+  smlad \c, lr, \x, \c
+.endm
+
+.macro dsp_dense_step I
+  ldr r2, [r0, #4 * \I]
+  ldr r12, [r1, #32 * \I]
+  ldr lr, [r1, #32 * \I + 4]
+  sxtb16 r3, r2
+  dsp_dense_two r3, r4, r5, r6, r7
+  dsp_dense_pair 32 * \I + 8, r3, r8, r9, r10, r11
+  sxtb16 r2, r2, ror #8
+  dsp_dense_pair 32 * \I + 16, r2, r4, r5, r6, r7
+  dsp_dense_pair 32 * \I + 24, r2, r8, r9, r10, r11
+.endm
+
+  .section .text.dsp_dense_octet, "ax", %progbits
+  .global dsp_dense_octet
+  .type dsp_dense_octet, %function
+  .p2align 2
+dsp_dense_octet:
+  push {r4-r11, lr}
+  sub sp, #12
+  str r0, [sp, #4]
+  ldm r0, {r0-r3}               @ row, weights, steps, sums to begin with
+  rsb r12, r2, #0
+  and r12, r12, #3              @ steps of the first round that are left out
+  sub r0, r0, r12, lsl #2
+  sub r1, r1, r12, lsl #5
+  add r2, r2, r12
+  add r2, r0, r2, lsl #2
+  str r2, [sp]
+  ldm r3, {r4-r11}
+  add r5, r4, r5, lsl #8
+  add r7, r6, r7, lsl #8
+  add r9, r8, r9, lsl #8
+  add r11, r10, r11, lsl #8
+  adr r2, 8f
+  ldrsh r12, [r2, r12, lsl #1]
+  add r12, r12, r2
+  bx r12
+  .p2align 2
+40:
+  dsp_dense_step 0
+41:
+  dsp_dense_step 1
+42:
+  dsp_dense_step 2
+43:
+  dsp_dense_step 3
+  ldr r2, [sp]
+  adds r0, #16
+  adds r1, #128
+  cmp r0, r2
+  bne 40b
+  ldr r3, [sp, #4]
+  subs r5, r5, r4
+  subs r7, r7, r6
+  sub r9, r9, r8
+  sub r11, r11, r10
+  ldrd r12, lr, [r3, #16]       @ where to, multipliers
+  asrs r5, r5, #8
+  asrs r7, r7, #8
+  asr r9, r9, #8
+  asr r11, r11, #8
+  cmp lr, #0
+  beq 6f
+  ldrd r2, r3, [r3, #24]        @ zero point, shift
+  cbz r3, 5f
+  .irp acc, r4, r5, r6, r7, r8, r9, r10, r11
+    lsl \acc, \acc, r3
+  .endr
+5:
+  ldm lr!, {r0, r1, r3}
+  smmlar r4, r4, r0, r2
+  smmlar r5, r5, r1, r2
+  smmlar r6, r6, r3, r2
+  ldm lr!, {r0, r1, r3}
+  smmlar r7, r7, r0, r2
+  smmlar r8, r8, r1, r2
+  smmlar r9, r9, r3, r2
+  ldrd r0, r1, [lr]
+  smmlar r10, r10, r0, r2
+  smmlar r11, r11, r1, r2
+  .set AT, 0
+  .irp acc, r4, r5, r6, r7, r8, r9, r10, r11
+    ssat \acc, #8, \acc
+    strb \acc, [r12, #AT]
+    .set AT, AT + 1
+  .endr
+  add sp, #12
+  pop {r4-r11, pc}
+6:
+  stm r12, {r4-r11}
+  add sp, #12
+  pop {r4-r11, pc}
+  .p2align 2
+8:
+  .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1
+  .size dsp_dense_octet, . - dsp_dense_octet
+
   .text
 "#,
     options(raw)
 );
+
+unsafe extern "C" {
+    /// Eight outputs of a dense layer over one row.
+    pub fn dsp_dense_octet(args: *const super::dense::Args);
+}
 
 conv::functions! {
     Narrow8 THREE 1 => dsp_narrow8_t3_1,

@@ -7,8 +7,10 @@
 #![allow(unsafe_code)] // the one place; each block says what makes it sound
 
 pub(crate) mod conv;
+pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub mod portable;
+pub(crate) mod records;
 
 #[cfg(kernels = "armv6m")]
 mod armv6m;

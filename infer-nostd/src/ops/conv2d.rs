@@ -32,7 +32,7 @@ fn accumulate(step: &Step, rows: &Rows, x: usize, channel: usize, bias: i32) -> 
     let [dilation_h, dilation_w] = operator.dilations.map(usize::from);
     let group_len = (step.input.channels / operator.groups) as usize;
     let first = channel / (step.output.channels / operator.groups) as usize * group_len;
-    let weights = arch::as_i8(step.weights);
+    let weights = arch::as_i8(step.weights());
     let mut acc = bias;
     for ky in 0..kernel_h {
         for c in 0..group_len {
@@ -92,7 +92,7 @@ impl<'a> Channels<'a> {
         let len = kernel_h * kernel_w * group_len;
         Self {
             biases: numbers.map(|number| step.bias_and_multiplier(number).0),
-            weights: numbers.map(|number| &arch::as_i8(step.weights)[number * len..][..len]),
+            weights: numbers.map(|number| &arch::as_i8(step.weights())[number * len..][..len]),
             runs,
             run_len,
             offset: numbers[0] / (step.output.channels / operator.groups) as usize * group_len,

@@ -23,7 +23,7 @@ fn accumulate(step: &Step, rows: &Rows, x: usize, channel: usize, bias: i32) -> 
     let [kernel_h, kernel_w] = step.operator.window.map(usize::from);
     let [dilation_h, dilation_w] = step.operator.dilations.map(usize::from);
     let channels = step.input.channels as usize;
-    let weights = arch::as_i8(step.weights);
+    let weights = arch::as_i8(step.weights());
     let mut acc = bias;
     for ky in 0..kernel_h {
         let row = rows.channel(ky * dilation_h, channel);

@@ -10,9 +10,11 @@ pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
     let dilations = step.operator.dilations.map(usize::from);
     let [pad_y, pad_x, ..] = step.operator.pads.map(usize::from);
     let left = step.input.pads[1] as usize;
-    let (taps_y, start_y) = step.taps(0, step.number, step.input.height as usize);
+    let start_y = step.at as usize;
+    let taps_y = step.taps(0, start_y, step.input.height as usize);
     for x in 0..step.output.width as usize {
-        let (taps_x, start_x) = step.taps(1, x, step.input.width as usize);
+        let start_x = x * step.operator.strides[1] as usize;
+        let taps_x = step.taps(1, start_x, step.input.width as usize);
         for channel in 0..step.output.channels as usize {
             let mut largest = i8::MIN;
             for ky in taps_y.clone() {
@@ -36,13 +38,13 @@ pub fn merge<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
     let window = Window {
         len: window_w,
         stride: step.operator.strides[1] as usize,
-        is_first: step.number.is_multiple_of(window_h),
+        is_first: step.at as usize == step.row as usize * window_h,
     };
-    let row_len = output.width as usize * output.pixel_len;
-    let planes = rows.slot(0).chunks_exact(input.plane_len).zip(out.slot().chunks_exact_mut(output.plane_len));
+    let row_len = output.width as usize * output.lanes();
+    let planes = rows.slot(0).chunks_exact(input.plane_len()).zip(out.slot().chunks_exact_mut(output.plane_len()));
     for (from, to) in planes {
-        let from = &from[input.pads[1] as usize * input.pixel_len..];
-        let to = &mut to[output.pads[1] as usize * output.pixel_len..][..row_len];
+        let from = &from[input.pads[1] as usize * input.lanes()..];
+        let to = &mut to[output.pads[1] as usize * output.lanes()..][..row_len];
         match input.layout {
             Layout::Quads if const { Uses(USES).merging_pool(Layout::Quads) } => window.merge_words(from, to),
             Layout::Pairs if const { Uses(USES).merging_pool(Layout::Pairs) } => {
@@ -52,7 +54,7 @@ pub fn merge<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
                 window.merge_pairs(from, to, u8::max)
             }
             Layout::ChannelsLast if const { Uses(USES).merging_pool(Layout::ChannelsLast) } => {
-                window.merge_bytes(from, to, input.pixel_len);
+                window.merge_bytes(from, to, input.lanes());
             }
             _ => unreachable!(), // the engine has held USES against the plan
         }

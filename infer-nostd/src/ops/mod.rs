@@ -4,17 +4,20 @@
 
 pub mod add;
 pub mod average_pool;
+pub mod concat;
 pub mod conv2d;
 pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
+pub mod lookup;
 pub mod max_pool;
 pub mod packed;
+pub mod packed_dense;
 pub mod packed_depthwise;
 
 use crate::fixed::Requant;
-use crate::plan::Operator;
-use crate::ring::Map;
+use crate::plan::{Operator, Tensor};
+use crate::ring::{RowMut, Rows};
 use core::ops::Range;
 
 /// What an operator knows in one step.
@@ -23,18 +26,30 @@ pub struct Step<'a> {
     /// Its record.
     pub operator: &'a Operator,
     /// Its first input.
-    pub input: &'a Map,
+    pub input: &'a Tensor,
     /// Its output.
-    pub output: &'a Map,
-    /// Weights, packed for the operator's kernel.
-    pub weights: &'a [u32],
-    /// Packed biases and multipliers.
-    pub table: &'a [u32],
-    /// Which step of the image this is.
-    pub number: usize,
+    pub output: &'a Tensor,
+    /// The whole plan.
+    pub words: &'a [u32],
+    /// The row that the step begins with, counted from the operator's own padding.
+    pub at: u16,
+    /// The row of the output's map that it gives, or adds to.
+    pub row: u16,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// Weights, packed for the operator's kernel, and what follows them.
+    #[inline(always)]
+    pub fn weights(&self) -> &'a [u32] {
+        &self.words[self.operator.weights as usize..]
+    }
+
+    /// Packed biases and multipliers, and what follows them.
+    #[inline(always)]
+    pub fn table(&self) -> &'a [u32] {
+        &self.words[self.operator.table as usize..]
+    }
+
     /// How accumulators become int8.
     #[inline(always)]
     pub fn requant(&self) -> Requant {
@@ -44,7 +59,8 @@ impl Step<'_> {
     /// Bias and multiplier of output channel `channel`.
     #[inline(always)]
     fn bias_and_multiplier(&self, channel: usize) -> (i32, i32) {
-        (self.table[2 * channel] as i32, self.table[2 * channel + 1] as i32)
+        let table = self.table();
+        (table[2 * channel] as i32, table[2 * channel + 1] as i32)
     }
 
     /// Where the window of output pixel `x` begins in a padded row that stores at least the operator's padding.
@@ -53,14 +69,85 @@ impl Step<'_> {
         self.input.pads[1] as usize - self.operator.pads[1] as usize + x * self.operator.strides[1] as usize
     }
 
-    /// The taps of window `i` along `axis` that touch the map of `len` pixels, and the pixel that tap 0 stands on,
-    /// counted from the edge of the padding.
+    /// The taps along `axis` that touch the map of `len` pixels, of the window that begins at pixel `start`, counted from the edge of
+    /// the padding.
     #[inline(always)]
-    fn taps(&self, axis: usize, i: usize, len: usize) -> (Range<usize>, usize) {
+    fn taps(&self, axis: usize, start: usize, len: usize) -> Range<usize> {
         let (pad, dilation) = (self.operator.pads[axis] as usize, self.operator.dilations[axis] as usize);
-        let start = i * self.operator.strides[axis] as usize;
-        let first = pad.saturating_sub(start).div_ceil(dilation);
-        let end = (pad + len).saturating_sub(start).div_ceil(dilation).min(self.operator.window[axis] as usize);
-        (first..end, start)
+        // Division is slow on the smallest cores, and seldom needed.
+        let taps = |pixels: usize| if dilation == 1 { pixels } else { pixels.div_ceil(dilation) };
+        let first = taps(pad.saturating_sub(start));
+        let end = taps((pad + len).saturating_sub(start)).min(self.operator.window[axis] as usize);
+        first..end
+    }
+}
+
+/// How the accumulators of a sum become int8: its multiplier is a power of two.
+#[derive(Debug, Clone, Copy)]
+struct Scaling {
+    /// One bit less than the accumulators are divided by.
+    shift_bits: u32,
+    zero_point: i32,
+}
+
+impl Scaling {
+    #[inline(always)]
+    fn new(zero_point: i8, multiplier: i32) -> Self {
+        // The check has seen a power of two of at least 2.
+        Self { shift_bits: 31 - multiplier.trailing_zeros(), zero_point: zero_point.into() }
+    }
+
+    /// ⌊acc / 2^t + ½⌋ at the output's zero point: the rule of [`Requant::apply`] without its multiplication, and without a clamp.
+    #[inline(always)]
+    fn apply(&self, acc_i32: i32) -> i8 {
+        let steps = ((acc_i32 >> self.shift_bits) + 1) >> 1;
+        (steps + self.zero_point).clamp(i8::MIN.into(), i8::MAX.into()) as i8
+    }
+}
+
+/// Makes each value of a row from the value at its place in one row of the input.
+#[inline(always)]
+fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> u8) {
+    let (input, output) = (step.input, step.output);
+    let [from, to] = [input, output].map(|tensor| tensor.layout.flip());
+    if input.lanes() == output.lanes() {
+        for plane in 0..output.planes() {
+            for (out, &byte) in out.run(plane).iter_mut().zip(rows.run(0, plane)) {
+                *out = value(byte ^ from) ^ to;
+            }
+        }
+        return;
+    }
+    let left = input.pads[1] as usize;
+    for channel in 0..output.channels as usize {
+        let (row, mut values) = (rows.channel(0, channel), out.channel(channel));
+        for x in 0..output.width as usize {
+            values.put(x, value(row.get(left + x) as u8) as i8);
+        }
+    }
+}
+
+/// Lanes of a plane that are summed at once.
+const LANES_AT_ONCE: usize = 4;
+
+/// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
+#[inline(never)]
+fn add_pixels(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
+    if let ([a, b, c, d], 4, 0) = (&mut *sums, distance, flip) {
+        for pixel in pixels.as_chunks::<4>().0 {
+            let word = u32::from_le_bytes(*pixel);
+            *a = a.wrapping_add((word as i8).into());
+            *b = b.wrapping_add(((word >> 8) as i8).into());
+            *c = c.wrapping_add(((word >> 16) as i8).into());
+            *d = d.wrapping_add(((word >> 24) as i8).into());
+        }
+        return;
+    }
+    for (lane, sum) in sums.iter_mut().enumerate() {
+        let mut at = lane;
+        while let Some(&byte) = pixels.get(at) {
+            *sum = sum.wrapping_add(((byte ^ flip) as i8).into());
+            at += distance;
+        }
     }
 }

@@ -26,7 +26,7 @@ fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
     let group = kernel.group(taps);
     let words = kernel.group_words(taps, step.operator.steps(step.input)) + 2 * group;
     for channel in 0..step.output.channels as usize {
-        let stream = &step.weights[channel / group * words..][..words];
+        let stream = &step.weights()[channel / group * words..][..words];
         let member = channel % group;
         let (bias, multiplier) = (kernel.bias(stream, member), stream[words - group + member] as i32);
         let weights = Weights { kernel, taps, words: &stream[group..words - group], member };
@@ -54,7 +54,7 @@ struct Weights<'a> {
 fn accumulate(step: &Step, rows: &Rows, weights: &Weights, start: usize, accs: &mut [i32]) {
     let [kernel_h, kernel_w] = step.operator.window.map(usize::from);
     let [dilation_h, dilation_w] = step.operator.dilations.map(usize::from);
-    let (lanes, planes, taps) = (step.input.lanes, step.input.planes, weights.taps.count());
+    let (lanes, planes, taps) = (step.input.lanes(), step.input.planes(), weights.taps.count());
     let mut number = 0;
     for ky in (0..kernel_h).step_by(step.input.rows_a_step()) {
         for first in (0..kernel_w).step_by(taps) {

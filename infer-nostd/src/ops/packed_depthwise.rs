@@ -22,7 +22,7 @@ fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
     let group = kernel.group(taps);
     let words = kernel.group_words(taps, step.operator.steps(step.input)) + 2 * group;
     for channel in 0..step.output.channels as usize {
-        let stream = &step.weights[channel / group * words..][..words];
+        let stream = &step.weights()[channel / group * words..][..words];
         let member = channel % group;
         let (bias, multiplier) = (kernel.bias(stream, member), stream[words - group + member] as i32);
         let weight = |tap| kernel.weight(&stream[group..words - group], taps, tap, 0, 0, member);

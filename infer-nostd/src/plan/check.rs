@@ -1,9 +1,11 @@
 //! Everything the engine relies on, looked at once.
 
+use super::tensor::MAX_PADDED_HEIGHT;
 use super::{
-    HEADER_WORDS, Kernel, Kind, Layout, MAGIC, MAX_OPERATORS, MAX_TENSORS, NO_READER, OPERATOR_WORDS, Operator, Plan,
-    PlanError, TENSOR_WORDS, Taps, Tensor, Uses, VERSION, crc32,
+    HEADER_WORDS, Kernel, Kind, Layout, MAGIC, MAX_OPERATORS, MAX_TENSORS, NO_READER, Operator, Plan, PlanError, Taps,
+    Tensor, Uses, VERSION, crc32, operator_words, tensor_words,
 };
+use crate::arch::records::Records;
 use crate::fixed::MAX_SHIFT_BITS;
 use crate::schedule::{self, Progress};
 
@@ -18,7 +20,7 @@ macro_rules! ensure {
     };
 }
 
-/// The header, the checksum, and that all records are there and of a known kind.
+/// The header, the checksum, and that all records are there and of known kinds.
 pub(super) const fn header(words: &[u32]) -> Result<Plan<'_>, PlanError> {
     ensure!(words.len() >= HEADER_WORDS && words[0] == MAGIC, PlanError::NotAPlan);
     ensure!(words[1] == VERSION, PlanError::Version { found: words[1] });
@@ -29,21 +31,19 @@ pub(super) const fn header(words: &[u32]) -> Result<Plan<'_>, PlanError> {
     let operators = words[4];
     ensure!(operators >= 1 && operators <= MAX_OPERATORS as u32, PlanError::OperatorCount { found: operators });
     let operators = operators as usize;
-    let records = HEADER_WORDS + (operators + 1) * TENSOR_WORDS + operators * OPERATOR_WORDS;
     let names = words[6] as usize;
-    ensure!(records <= names && names <= words.len(), PlanError::Records);
-    Ok(Plan { words, operators, arena_words: words[5] as usize, names, uses: Uses(0) })
+    ensure!(Records::end(operators) <= names && names <= words.len(), PlanError::Records);
+    let records = tri!(Records::new(words, operators));
+    Ok(Plan { records, arena_words: words[5] as usize, names, uses: Uses(0) })
 }
 
 /// Every record by itself and with those it names.
 pub(super) const fn records(plan: &Plan) -> Result<(), PlanError> {
     let mut id = 0;
     while id < plan.tensor_count() {
-        let Some(record) = Tensor::decode(plan.words, HEADER_WORDS + id * TENSOR_WORDS) else {
-            return Err(PlanError::UnknownLayout(id as u16));
-        };
+        let record = plan.tensor(id);
         ensure!(!record.stacked || (id == 0 && record.channels == 1), PlanError::BadShape(id as u16));
-        tri!(tensor(&record, id as u16));
+        tri!(tensor(record, id as u16));
         id += 1;
     }
     let mut id = 0;
@@ -59,7 +59,7 @@ pub(super) const fn records(plan: &Plan) -> Result<(), PlanError> {
 const fn landings(plan: &Plan) -> Result<(), PlanError> {
     let mut id = 0;
     while id < plan.tensor_count() {
-        ensure!(!plan.tensor(id).lands || schedule::may_land(plan, id), PlanError::BadLanding(id as u16));
+        ensure!(!plan.tensor(id).lands() || schedule::may_land(plan, id), PlanError::BadLanding(id as u16));
         id += 1;
     }
     Ok(())
@@ -68,7 +68,8 @@ const fn landings(plan: &Plan) -> Result<(), PlanError> {
 const fn tensor(tensor: &Tensor, id: u16) -> Result<(), PlanError> {
     let pixels = tensor.pads[1] as u64 + tensor.width as u64 + tensor.pads[3] as u64;
     // At most three lanes more than channels.
-    let fits = pixels * (tensor.channels as u64 + 3) < MAX_SLOT_LEN && tensor.padded_height() < u16::MAX as usize;
+    let fits = pixels * (tensor.channels as u64 + 3) < MAX_SLOT_LEN && tensor.padded_height() <= MAX_PADDED_HEIGHT;
+    let fits = fits && tensor.slots as usize <= MAX_PADDED_HEIGHT;
     let is_kept = !tensor.is_output()
         || (tensor.slots == tensor.height
             && u32::from_le_bytes(tensor.pads) == 0
@@ -76,31 +77,28 @@ const fn tensor(tensor: &Tensor, id: u16) -> Result<(), PlanError> {
     let is_empty = tensor.height == 0 || tensor.width == 0 || tensor.channels == 0 || tensor.slots == 0;
     ensure!(fits && is_kept && !is_empty, PlanError::BadShape(id));
     ensure!(tensor.scale.is_finite() && tensor.scale > 0.0, PlanError::BadScale(id));
+    ensure!(same(tensor_words(tensor), tensor_words(&tensor.complete())), PlanError::BadLengths(id));
     Ok(())
 }
 
 const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
-    let at = HEADER_WORDS + plan.tensor_count() * TENSOR_WORDS + id * OPERATOR_WORDS;
-    let Some(operator) = Operator::decode(plan.words, at) else {
-        return Err(PlanError::UnknownKind(id as u16));
-    };
+    let operator = plan.operator(id);
     let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
-    ensure!(a <= id && b <= id && (a == b || matches!(operator.kind, Kind::Add)), PlanError::BadInput(id as u16));
+    ensure!(a <= id && b <= id && (a == b || operator.kind.has_two_inputs()), PlanError::BadInput(id as u16));
     let (input, output) = (plan.tensor(a), plan.tensor(id + 1));
-    ensure!(kernel(&operator, &input, &output), PlanError::UnfitKernel(id as u16));
-    ensure!(
-        geometry(&operator, &input, &output) && (a == b || holds(&plan.tensor(b), &output)),
-        PlanError::BadGeometry(id as u16)
-    );
+    ensure!(kernel(operator, input, output), PlanError::UnfitKernel(id as u16));
+    ensure!(geometry(operator, [input, plan.tensor(b)], output), PlanError::BadGeometry(id as u16));
+    let complete = operator.complete(input, output);
+    ensure!(same(operator_words(operator), operator_words(&complete)), PlanError::BadSteps(id as u16));
     let [weights, table] = [operator.weights as usize, operator.table as usize];
-    let weights_words = operator.weights_words(&input, &output);
-    let table_words = operator.table_words(&output);
+    let weights_words = operator.weights_words(input, output);
+    let table_words = operator.table_words(output);
     ensure!(
         within(weights, weights_words, plan.names) && within(table, table_words, plan.names),
         PlanError::OutsideFile(id as u16)
     );
     ensure!(
-        requant(plan, &operator, table, table_words) && stream(plan, &operator, &input, &output),
+        requant(plan, operator, table, table_words) && stream(plan, operator, input, output),
         PlanError::BadRequant(id as u16)
     );
     Ok(())
@@ -120,7 +118,7 @@ const fn kernel(operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
 }
 
 /// Whether the window, the padding and the groups give the output's shape.
-const fn geometry(operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
+const fn geometry(operator: &Operator, [input, second]: [&Tensor; 2], output: &Tensor) -> bool {
     let [kh, kw] = operator.window;
     let [sh, sw] = operator.strides;
     let [dh, dw] = operator.dilations;
@@ -144,10 +142,32 @@ const fn geometry(operator: &Operator, input: &Tensor, output: &Tensor) -> bool 
                 && windows_fit(operator, input, output)
         }
         Kind::MaxPool | Kind::AveragePool => same_channels && windows_fit(operator, input, output),
-        Kind::Dense => output.height == 1 && output.width == 1,
-        Kind::GlobalAveragePool => output.height == 1 && output.width == 1 && same_channels,
-        Kind::Add | Kind::Requantize => holds(input, output) && kh == 1 && sh == 1 && operator.pads[0] == 0,
+        Kind::Dense => is_point(operator) && output.height == 1 && output.width == 1,
+        Kind::GlobalAveragePool => is_point(operator) && output.height == 1 && output.width == 1 && same_channels,
+        Kind::Add => is_point(operator) && same_channels && holds(input, output) && holds(second, output) && second.channels == output.channels,
+        Kind::Requantize | Kind::Lookup => is_point(operator) && same_channels && holds(input, output),
+        Kind::Concat => {
+            let channels = input.channels as usize + second.channels as usize;
+            is_point(operator) && channels == output.channels as usize && holds(input, output) && holds(second, output)
+        }
     }
+}
+
+/// Whether an operator without a window reads a row a step.
+const fn is_point(operator: &Operator) -> bool {
+    operator.window[0] == 1 && operator.strides[0] == 1 && operator.pads[0] == 0
+}
+
+/// Whether two records are equal.
+const fn same(a: &[u32], b: &[u32]) -> bool {
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// Whether the rows that the operator reads hold at least its padding.
@@ -178,9 +198,9 @@ const fn axis_fits(operator: &Operator, axis: usize, input: u16, output: u16) ->
         && (operator.kind.reads_padding() || (before < extent && (output as usize - 1) * stride < before + input))
 }
 
-/// Whether `input` has every value that `output` is made from, value by value.
+/// Whether `input` has every pixel that `output` is made from, pixel by pixel.
 const fn holds(input: &Tensor, output: &Tensor) -> bool {
-    input.height >= output.height && input.width >= output.width && input.channels == output.channels
+    input.height >= output.height && input.width >= output.width
 }
 
 const fn within(at: usize, len: usize, end: usize) -> bool {
@@ -195,11 +215,25 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
     let (first, step, last) = match operator.kind {
         Kind::AveragePool | Kind::GlobalAveragePool => (0, 1, table_words),
         Kind::Add | Kind::Requantize => (1, 1, 2),
+        Kind::Concat => (1, 3, 6),
+        Kind::Lookup => (0, 1, 0),
         _ => (1, 2, table_words),
     };
+    let is_sum = matches!(operator.kind, Kind::Add | Kind::Requantize | Kind::Concat);
+    if is_sum && operator.shift_bits != 0 {
+        return false;
+    }
+    // In groups of eight, biases come first, then multipliers.
+    let by_eights = matches!(operator.kernel, Kernel::DenseOctets);
+    let (first, step) = if by_eights { (0, 1) } else { (first, step) };
     let mut i = first;
     while i < last {
-        if plan.words[table + i] as i32 <= 0 {
+        if by_eights && i % 16 < 8 {
+            i += 8;
+            continue;
+        }
+        let multiplier = plan.words()[table + i];
+        if multiplier as i32 <= 0 || is_sum && (!multiplier.is_power_of_two() || multiplier == 1) {
             return false;
         }
         i += step;
@@ -209,8 +243,8 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
 
 /// Whether every multiplier in a kernel's stream is positive.
 const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
-    if matches!(operator.kernel, Kernel::Portable) {
-        return true;
+    if matches!(operator.kernel, Kernel::Portable | Kernel::DenseOctets) {
+        return true; // it has a table
     }
     let taps = Taps::of(operator);
     let group = operator.kernel.group(taps);
@@ -221,7 +255,7 @@ const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tenso
         end += words;
         let mut i = 1;
         while i <= group {
-            if plan.words[end - i] as i32 <= 0 {
+            if plan.words()[end - i] as i32 <= 0 {
                 return false;
             }
             i += 1;
@@ -293,9 +327,10 @@ const fn region(plan: &Plan, i: usize) -> Region {
         1 if id == 0 => Region { at: 0, len: 0, is_short: false },
         1 => {
             let operator = plan.operator(id - 1);
-            Region { at: operator.state as usize, len: operator.state_words(&tensor), is_short: false }
+            let len = operator.state_words(plan.tensor(operator.inputs[0] as usize), tensor);
+            Region { at: operator.state as usize, len, is_short: false }
         }
-        _ => Region { at: tensor.landing as usize, len: tensor.landing_words(), is_short: true },
+        _ => Region { at: tensor.landing_range().start, len: tensor.landing_words(), is_short: true },
     }
 }
 
@@ -313,7 +348,7 @@ pub(super) const fn rings(plan: &Plan) -> Result<(), PlanError> {
 
 /// For each tensor, the most rows alive at once.
 pub(super) const fn rows_alive(plan: &Plan) -> Result<[u16; MAX_TENSORS], PlanError> {
-    let mut progress = [Progress { rows: 0, steps: 0, need: 0 }; MAX_TENSORS];
+    let mut progress = [Progress { rows: 0, at: 0 }; MAX_TENSORS];
     let mut alive = [0; MAX_TENSORS];
     ensure!(schedule::simulate(plan, &mut progress, &mut alive), PlanError::Incomplete);
     Ok(alive)

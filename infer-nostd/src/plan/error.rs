@@ -42,6 +42,8 @@ pub enum PlanError {
     BadShape(u16),
     /// A tensor's scale is not finite and positive.
     BadScale(u16),
+    /// A tensor's lengths are not those that its shape, its layout and its ring give.
+    BadLengths(u16),
     /// An operator reads a tensor that is not made before it.
     BadInput(u16),
     /// A tensor's rows land, though its reader may want them later or is not alone.
@@ -50,6 +52,8 @@ pub enum PlanError {
     LastReader(u16),
     /// An operator's window, stride, padding or groups do not give its output's shape.
     BadGeometry(u16),
+    /// An operator's steps or blocks are not those that its window and its tensors give.
+    BadSteps(u16),
     /// An operator's shift or clamp is out of range, or a multiplier is not positive.
     BadRequant(u16),
     /// The records or the names lie outside the file.
@@ -93,11 +97,17 @@ impl fmt::Display for PlanError {
             UnfitKernel(op) => write!(f, "operator {op}'s kernel does not take its window, or its tensors' layouts"),
             BadShape(tensor) => write!(f, "tensor {tensor} has an empty or oversized dimension, or no ring"),
             BadScale(tensor) => write!(f, "tensor {tensor}'s scale is not finite and positive"),
+            BadLengths(tensor) => {
+                write!(f, "tensor {tensor}'s lengths are not those that its shape, layout and ring give")
+            }
             BadInput(op) => write!(f, "operator {op} reads a tensor that is not made before it"),
             BadLanding(tensor) => write!(f, "tensor {tensor}'s rows land, but are not read one by one by one operator"),
             LastReader(tensor) => write!(f, "tensor {tensor} is read by others than its record says, or by none"),
             BadGeometry(op) => {
                 write!(f, "operator {op}'s window, stride, padding or groups do not give its output's shape")
+            }
+            BadSteps(op) => {
+                write!(f, "operator {op}'s steps or blocks are not those that its window and its tensors give")
             }
             BadRequant(op) => write!(f, "operator {op}'s shift, clamp or a multiplier is out of range"),
             Records => write!(f, "the records or the names lie outside the file"),

@@ -18,7 +18,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    pub(super) const fn from_u8(layout: u8) -> Option<Self> {
+    /// The layout of that number.
+    pub const fn from_u8(layout: u8) -> Option<Self> {
         Some(match layout {
             0 => Self::ChannelsLast,
             1 => Self::Pairs,

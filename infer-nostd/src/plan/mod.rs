@@ -23,20 +23,24 @@ mod crc;
 mod error;
 mod kernel;
 mod layout;
-mod record;
+mod operator;
+mod tensor;
 mod uses;
+
+use crate::arch::records::{self, Records};
 
 pub use crc::crc32;
 pub use error::PlanError;
 pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Taps, Window};
 pub use layout::Layout;
-pub use record::{Kind, NO_READER, OPERATOR_WORDS, Operator, TENSOR_WORDS, Tensor};
+pub use operator::{Kind, OPERATOR_WORDS, Operator};
+pub use tensor::{NO_READER, NOWHERE, TENSOR_WORDS, Tensor};
 pub use uses::Uses;
 
 /// First word of a plan: `INFP` in ASCII, low byte first.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"INFP");
 /// The version of the format that this crate reads and the planner writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Words before the first record.
 pub const HEADER_WORDS: usize = 8;
 /// Most operators in a plan.
@@ -47,8 +51,7 @@ pub const MAX_TENSORS: usize = MAX_OPERATORS + 1;
 /// A checked plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
-    words: &'a [u32],
-    operators: usize,
+    records: Records<'a>,
     arena_words: usize,
     names: usize,
     uses: Uses,
@@ -144,13 +147,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Operators in the plan.
+    #[inline(always)]
     pub const fn operator_count(&self) -> usize {
-        self.operators
+        self.operators().len()
     }
 
     /// Tensors in the plan: the input and one an operator.
+    #[inline(always)]
     pub const fn tensor_count(&self) -> usize {
-        self.operators + 1
+        self.tensors().len()
     }
 
     /// Words of RAM that the engine wants from its caller.
@@ -161,9 +166,9 @@ impl<'a> Plan<'a> {
     /// Bytes of stack that its kernels take at most, on a core that has them; the engine's own come on top.
     pub const fn stack_bytes(&self) -> usize {
         let (mut most, mut id) = (0, 0);
-        while id < self.operators {
+        while id < self.operator_count() {
             let operator = self.operator(id);
-            let bytes = operator.stack_bytes(&self.tensor(operator.inputs[0] as usize));
+            let bytes = operator.stack_bytes(self.tensor(operator.inputs[0] as usize));
             most = if bytes > most { bytes } else { most };
             id += 1;
         }
@@ -182,63 +187,60 @@ impl<'a> Plan<'a> {
 
     /// What the network gives.
     pub const fn output(&self) -> TensorInfo {
-        self.info(self.operators)
+        self.info(self.operator_count())
+    }
+
+    /// The input, then what each operator makes.
+    #[inline(always)]
+    pub const fn tensors(&self) -> &'a [Tensor] {
+        self.records.tensors()
+    }
+
+    /// The operators in the order of their numbers.
+    #[inline(always)]
+    pub const fn operators(&self) -> &'a [Operator] {
+        self.records.operators()
     }
 
     /// Tensor `id`, which must be below [`tensor_count`](Self::tensor_count).
-    pub const fn tensor(&self, id: usize) -> Tensor {
-        match Tensor::decode(self.words, HEADER_WORDS + id * TENSOR_WORDS) {
-            Some(tensor) => tensor,
-            None => unreachable!(), // `check` has seen every layout
-        }
+    #[inline(always)]
+    pub const fn tensor(&self, id: usize) -> &'a Tensor {
+        &self.tensors()[id]
     }
 
     /// Operator `id`, which must be below [`operator_count`](Self::operator_count).
-    pub const fn operator(&self, id: usize) -> Operator {
-        match Operator::decode(self.words, self.operator_at(id)) {
-            Some(operator) => operator,
-            None => unreachable!(), // `check` has seen every kind
-        }
-    }
-
-    /// The inputs of operator `id`: see [`Operator::inputs`].
     #[inline(always)]
-    pub const fn inputs(&self, id: usize) -> [u16; 2] {
-        let word = self.words[self.operator_at(id) + 1];
-        [word as u16, (word >> 16) as u16]
+    pub const fn operator(&self, id: usize) -> &'a Operator {
+        &self.operators()[id]
     }
 
     /// Operator `id`'s weights, packed for its kernel.
     pub const fn weights(&self, id: usize) -> &'a [u32] {
         let operator = self.operator(id);
         let (input, output) = (self.tensor(operator.inputs[0] as usize), self.tensor(id + 1));
-        self.data(operator.weights).split_at(operator.weights_words(&input, &output)).0
+        self.data(operator.weights).split_at(operator.weights_words(input, output)).0
     }
 
     /// Operator `id`'s biases and multipliers.
     pub const fn table(&self, id: usize) -> &'a [u32] {
         let operator = self.operator(id);
-        self.data(operator.table).split_at(operator.table_words(&self.tensor(id + 1))).0
+        self.data(operator.table).split_at(operator.table_words(self.tensor(id + 1))).0
     }
 
     /// The words from `at` on, where weights or a table begin.
     #[inline(always)]
     pub(crate) const fn data(&self, at: u32) -> &'a [u32] {
-        self.words.split_at(at as usize).1
+        self.words().split_at(at as usize).1
     }
 
     /// Names, for people: the network's, then each tensor's, every one as UTF-8 ended by a zero byte, in words.
     pub const fn names(&self) -> &'a [u32] {
-        self.words.split_at(self.names).1
+        self.words().split_at(self.names).1
     }
 
     /// Words of the whole plan.
     pub const fn words(&self) -> &'a [u32] {
-        self.words
-    }
-
-    const fn operator_at(&self, id: usize) -> usize {
-        HEADER_WORDS + self.tensor_count() * TENSOR_WORDS + id * OPERATOR_WORDS
+        self.records.words()
     }
 
     const fn info(&self, id: usize) -> TensorInfo {
@@ -251,6 +253,16 @@ impl<'a> Plan<'a> {
             zero_point: tensor.zero_point,
         }
     }
+}
+
+/// The words of a tensor's record, as the file has them.
+pub const fn tensor_words(tensor: &Tensor) -> &[u32; TENSOR_WORDS] {
+    records::tensor_words(tensor)
+}
+
+/// The words of an operator's record, as the file has them.
+pub const fn operator_words(operator: &Operator) -> &[u32; OPERATOR_WORDS] {
+    records::operator_words(operator)
 }
 
 /// The words of a plan file's bytes, low byte first.

@@ -13,15 +13,21 @@ impl Uses {
     /// Everything: what an engine is built with whose plan comes at run time.
     pub const ALL: Self = Self(u128::MAX);
 
+    /// Operators in plain Rust: a bit for each kind, 16 of them.
+    const KINDS: u32 = 0;
     /// Max pools that take rows: a bit for each layout.
-    const MERGING_POOL: u32 = 8;
-    const KERNELS: u32 = 12;
-    const DEFINITIONS: u32 = 13;
-    /// Convolutions by kernels: 3 kernels of 3 ways to walk, and one of one, in 8 sizes of blocks.
-    const CONV: u32 = 14;
+    const MERGING_POOL: u32 = Self::KINDS + 16;
+    const KERNELS: u32 = Self::MERGING_POOL + 4;
+    const DEFINITIONS: u32 = Self::KERNELS + 1;
+    const DEPTHWISE_DEFINITIONS: u32 = Self::DEFINITIONS + 1;
+    /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
+    /// one family under three taps alone.
+    const CONV: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
-    const DEPTHWISE: u32 = Self::CONV + 10 * 8;
-    const DEPTHWISE_DEFINITIONS: u32 = Self::DEPTHWISE + 4 * 8;
+    const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
+    const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
+    /// Behind it, 15 bits are free.
+    const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
     pub const fn of(plan: &Plan) -> Self {
@@ -32,7 +38,7 @@ impl Uses {
             bits |= if operator.merges() {
                 1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
             } else if matches!(operator.kernel, Kernel::Portable) {
-                1 << operator.kind as u32
+                1 << (Self::KINDS + operator.kind as u32)
             } else {
                 Self::kernel(plan, id)
             };
@@ -44,21 +50,24 @@ impl Uses {
     /// The functions that an operator with a kernel needs on this target.
     const fn kernel(plan: &Plan, id: usize) -> u128 {
         let operator = plan.operator(id);
-        let taps = Taps::of(&operator);
+        let taps = Taps::of(operator);
+        if matches!(operator.kernel, Kernel::DenseOctets) {
+            return 1 << if arch::dense::HAS_OCTETS { Self::DENSE } else { Self::DENSE_DEFINITIONS };
+        }
         let is_depthwise = matches!(operator.kind, Kind::Depthwise);
         if is_depthwise && !arch::depthwise::has(operator.kernel) {
             return 1 << Self::DEPTHWISE_DEFINITIONS;
         } else if !is_depthwise && !arch::conv::has(operator.kernel, taps) {
             return 1 << Self::DEFINITIONS;
         }
-        let blocks = arch::conv::Blocks::of(&operator, plan.tensor(id + 1).width as usize);
-        let longest = if blocks.longer > 0 { blocks.len + 1 } else { blocks.len };
+        let longest = operator.block as usize;
+        let shortest = if operator.shorter > 0 { longest - 1 } else { longest };
         if is_depthwise {
-            let (kernel, window) = (operator.kernel, Window::of(&operator));
-            Self::depthwise_bit(kernel, window, blocks.len) | Self::depthwise_bit(kernel, window, longest)
+            let (kernel, window) = (operator.kernel, Window::of(operator));
+            Self::depthwise_bit(kernel, window, shortest) | Self::depthwise_bit(kernel, window, longest)
         } else {
             let kernel = operator.kernel;
-            1 << Self::KERNELS | Self::conv_bit(kernel, taps, blocks.len) | Self::conv_bit(kernel, taps, longest)
+            1 << Self::KERNELS | Self::conv_bit(kernel, taps, shortest) | Self::conv_bit(kernel, taps, longest)
         }
     }
 
@@ -87,7 +96,6 @@ impl Uses {
         self.0 & 1 << Self::DEPTHWISE_DEFINITIONS != 0
     }
 
-    /// The last kernel has one way to walk.
     const fn conv_bit(kernel: Kernel, taps: Taps, pixels: usize) -> u128 {
         let family = match kernel {
             Kernel::Widened16 | Kernel::Long | Kernel::Spread16 => 0,
@@ -95,13 +103,13 @@ impl Uses {
             Kernel::Narrow8 => 2,
             _ => 3,
         };
-        let walk = match taps {
-            Taps::Three => 0,
-            Taps::One { stride: 1 } => 1,
-            Taps::One { .. } => 2,
+        let (walk, most) = match taps {
+            Taps::Three => (0, 8),
+            Taps::One { stride: 1 } => (8, 4),
+            Taps::One { .. } => (12, 4),
         };
-        assert!(pixels <= 8);
-        1 << (Self::CONV + (family * 3 + walk) * 8 + pixels as u32 - 1)
+        assert!(pixels <= most);
+        1 << (Self::CONV + family * 16 + walk + pixels as u32 - 1)
     }
 
     /// Whether a convolution in blocks of `pixels` is in the set.
@@ -110,10 +118,27 @@ impl Uses {
         self.0 & Self::conv_bit(kernel, taps, pixels) != 0
     }
 
+    /// Whether a dense layer is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn dense_kernels(self) -> bool {
+        self.0 & 1 << Self::DENSE != 0
+    }
+
+    /// Whether a dense layer is in the set, by a kernel that this target does not have.
+    #[inline(always)]
+    pub const fn dense_definitions(self) -> bool {
+        self.0 & 1 << Self::DENSE_DEFINITIONS != 0
+    }
+
+    /// Whether a dense layer with a kernel is in the set, this target's or another's.
+    pub const fn any_dense_kernels(self) -> bool {
+        self.dense_kernels() || self.dense_definitions()
+    }
+
     /// Whether an operator of the kind is in the set, in plain Rust.
     #[inline(always)]
     pub const fn portable(self, kind: Kind) -> bool {
-        self.0 & 1 << kind as u32 != 0
+        self.0 & 1 << (Self::KINDS + kind as u32) != 0
     }
 
     /// Whether a max pool is that takes rows of some layout.
