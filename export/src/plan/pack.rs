@@ -79,7 +79,11 @@ pub fn octets_table(table: &[u32]) -> Vec<u32> {
     let entry = |output: usize, i: usize, filling: u32| table.get(2 * output + i).copied().unwrap_or(filling);
     let group = |first: usize| {
         let outputs = first..first + 8;
-        outputs.clone().map(|output| entry(output, 0, 0)).chain(outputs.map(|output| entry(output, 1, 1))).collect::<Vec<_>>()
+        outputs
+            .clone()
+            .map(|output| entry(output, 0, 0))
+            .chain(outputs.map(|output| entry(output, 1, 1)))
+            .collect::<Vec<_>>()
     };
     (0..table.len() / 2).step_by(8).flat_map(group).collect()
 }

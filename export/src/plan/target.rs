@@ -40,9 +40,14 @@ impl Target {
                 &[Kernel::Spread16, Kernel::Spread8, Kernel::DepthwiseUnsigned32, Kernel::DepthwiseUnsigned8]
             }
             Self::CortexM3 => &[Kernel::Long, Kernel::Plain, Kernel::DepthwisePairs],
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => {
-                &[Kernel::Widened16, Kernel::Widened8, Kernel::Narrow8, Kernel::DepthwiseQuads, Kernel::Image16, Kernel::DenseOctets]
-            }
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => &[
+                Kernel::Widened16,
+                Kernel::Widened8,
+                Kernel::Narrow8,
+                Kernel::DepthwiseQuads,
+                Kernel::Image16,
+                Kernel::DenseOctets,
+            ],
         }
     }
 }

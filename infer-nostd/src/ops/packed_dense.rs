@@ -57,12 +57,10 @@ fn store(first: usize, values: &[i8; GROUP], outputs: usize, out: &mut RowMut) {
 
 /// What a kernel does, by plain loops over the same words.
 fn by_definition(octet: &Octet, sums: &mut [i32], values: &mut [i8; GROUP]) {
-    let requant =
-        Requant { shift_bits: octet.shift_bits, zero_point: octet.zero_point, min: i8::MIN, max: i8::MAX };
+    let requant = Requant { shift_bits: octet.shift_bits, zero_point: octet.zero_point, min: i8::MIN, max: i8::MAX };
     for member in 0..GROUP {
-        let weight = |i: usize| {
-            Kernel::DenseOctets.weight(octet.weights, Taps::One { stride: 1 }, i / 4, 0, i % 4, member)
-        };
+        let weight =
+            |i: usize| Kernel::DenseOctets.weight(octet.weights, Taps::One { stride: 1 }, i / 4, 0, i % 4, member);
         let before = octet.biases.map_or_else(|| sums[member], |biases| biases[member] as i32);
         let products = octet.row.iter().enumerate().map(|(i, &byte)| weight(i) * (byte as i8) as i32);
         let sum = products.fold(before, i32::wrapping_add);

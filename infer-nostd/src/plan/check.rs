@@ -144,7 +144,13 @@ const fn geometry(operator: &Operator, [input, second]: [&Tensor; 2], output: &T
         Kind::MaxPool | Kind::AveragePool => same_channels && windows_fit(operator, input, output),
         Kind::Dense => is_point(operator) && output.height == 1 && output.width == 1,
         Kind::GlobalAveragePool => is_point(operator) && output.height == 1 && output.width == 1 && same_channels,
-        Kind::Add => is_point(operator) && same_channels && holds(input, output) && holds(second, output) && second.channels == output.channels,
+        Kind::Add => {
+            is_point(operator)
+                && same_channels
+                && holds(input, output)
+                && holds(second, output)
+                && second.channels == output.channels
+        }
         Kind::Requantize | Kind::Lookup => is_point(operator) && same_channels && holds(input, output),
         Kind::Concat => {
             let channels = input.channels as usize + second.channels as usize;

@@ -234,7 +234,9 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => 2 * (output.channels as usize).next_multiple_of(8),
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
+                2 * (output.channels as usize).next_multiple_of(8)
+            }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
             Kind::AveragePool if self.count_include_pad => 1,

@@ -22,11 +22,13 @@ mod constant_operand;
 mod constants;
 mod float;
 mod fold;
+mod layer;
 mod operator_form;
 mod read;
 mod steps;
 mod tail;
 mod turn;
+mod twice;
 mod write;
 
 pub use read::from_graph;

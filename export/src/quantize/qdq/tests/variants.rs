@@ -322,3 +322,25 @@ fn a_quantized_softmax_at_the_end_is_left_off() {
     });
     assert_eq!(softmax, small());
 }
+
+#[test]
+fn a_weight_beyond_127_reads_its_channel_twice() {
+    // The dense layer reads 2 channels of 2×2; its second channel has weights of −128 and 150.
+    let wide = changed(|graph| {
+        set("fc.weight.quantized", &[1, 8], Data::U8(vec![101, 99, 100, 227, 102, 250, 0, 104]))(graph);
+        set("fc.weight.zero_point", &[1], Data::U8(vec![100]))(graph);
+    });
+    let made: Vec<(&str, &[usize], [usize; 3])> = wide.nodes[2..]
+        .iter()
+        .map(|node| (node.name.as_str(), &node.inputs[..], wide.tensors[node.output].shape))
+        .collect();
+    let expected: [(&str, &[usize], [usize; 3]); 3] =
+        [("fc.again", &[2], [1, 2, 2]), ("fc.twice", &[2, 3], [3, 2, 2]), ("fc", &[4], [1, 1, 1])];
+    assert_eq!(made, expected);
+    let QuantOp::Conv2d { weights, .. } = &wide.nodes[2].op else { panic!("a convolution chooses") };
+    assert_eq!((&weights.values[..], &weights.scales[..]), (&[0, 64][..], &[1.0 / 64.0][..]));
+    let QuantOp::Dense { weights, .. } = &wide.nodes[4].op else { panic!("a dense layer is last") };
+    assert_eq!(weights.values, [1, -1, 0, 127, 2, 127, -100, 4, 0, 23, 0, 0]);
+    assert_eq!((weights.shape, &weights.biases[..]), ([1, 12, 1, 1], &[3][..]));
+    assert_eq!([wide.tensors[3].affine(), wide.tensors[4].affine()], [wide.tensors[2].affine(); 2]);
+}
