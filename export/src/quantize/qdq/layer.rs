@@ -49,8 +49,9 @@ impl Layer {
         self.steps.iter().filter(|step| step.abs() > LARGEST).count()
     }
 
-    /// The weights of an input of `channels` channels, those beyond ±127 in two.
-    pub fn split(&self, channels: usize) -> Option<Split> {
+    /// The weights of a group of `channels` input channels, those beyond ±127 in two; all channels twice where that is
+    /// asked for.
+    pub fn split(&self, channels: usize, all: bool) -> Option<Split> {
         let outputs = self.shape[0];
         let taps = self.steps.len().checked_div(outputs * channels).filter(|&taps| taps > 0)?;
         let near = |step: i64| step.clamp(-LARGEST, LARGEST);
@@ -59,7 +60,8 @@ impl Layer {
             return None;
         }
         let taps_of = |output: usize, channel: usize| &self.steps[(output * channels + channel) * taps..][..taps];
-        let is_split = |&channel: &usize| (0..outputs).any(|o| taps_of(o, channel).iter().any(|&step| rest(step) != 0));
+        let has_rest = |output, channel| taps_of(output, channel).iter().any(|&step| rest(step) != 0);
+        let is_split = |&channel: &usize| all || (0..outputs).any(|output| has_rest(output, channel));
         let twice: Vec<usize> = (0..channels).filter(is_split).collect();
         let mut values = Vec::new();
         for output in 0..outputs {

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! This is what a byte less a zero point far from the middle may need, or the one weight of −128: a layer of uint8 weights takes up
-//! to twice its multiply-accumulates.
+//! to twice its multiply-accumulates. Each group of a grouped convolution reads all its channels twice, side by side.
 
 use super::super::{Clamp, QuantNode, QuantOp, QuantTensor, TensorId, Weights};
+use super::layer::Split;
 use super::read::{Reader, Result};
 use crate::graph::{Node, Op, Window};
 
@@ -16,51 +17,60 @@ const POINT: Window = Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1
 impl Reader<'_> {
     /// A layer's inputs, with the channels twice that have weights beyond ±127.
     pub fn twice_where_needed(&mut self, node: &Node, mut inputs: Vec<TensorId>) -> Result<Vec<TensorId>> {
-        if !matches!(node.op, Op::Conv { groups: 1, .. } | Op::Gemm { .. } | Op::MatMul) {
-            return Ok(inputs);
-        }
-        let layer = self.constants.layer(node)?;
-        if layer.beyond() > 0 {
-            let input = self.before_reshapes(inputs[0]);
-            if let Some(split) = layer.split(self.tensors[input].shape[0]) {
-                inputs[0] = self.twice(node, input, &split.channels);
-            }
+        let (groups, once) = match node.op {
+            Op::Conv { groups, .. } => (groups, inputs[0]),
+            Op::Gemm { .. } | Op::MatMul => (1, self.before_reshapes(inputs[0])),
+            _ => return Ok(inputs),
+        };
+        if let Some(split) = self.split(node, once, groups)? {
+            inputs[0] = match groups {
+                1 => self.joined(node, once, &split.channels),
+                _ => self.side_by_side(node, once, groups),
+            };
         }
         Ok(inputs)
     }
 
-    /// The weights of a layer that reads `input`, which may hold channels twice.
+    /// The weights of a layer that reads `input`, in which [`twice_where_needed`](Self::twice_where_needed) may have put
+    /// channels twice.
     pub fn weights(&self, node: &Node, input: TensorId, input_scale: f32) -> Result<Weights> {
-        let Some([once, _]) = self.joined_for(node, input) else { return self.constants.weights(node, input_scale) };
+        let maker = self.nodes.iter().find(|maker| maker.output == input && maker.name == twice_name(node));
+        let groups = if let Op::Conv { groups, .. } = node.op { groups } else { 1 };
+        let split = maker.map(|maker| self.split(node, maker.inputs[0], groups)).transpose()?.flatten();
+        let Some(split) = split else { return self.constants.weights(node, input_scale) };
         let layer = self.constants.layer(node)?;
-        let Some(split) = layer.split(self.tensors[once].shape[0]) else {
-            return self.constants.weights(node, input_scale);
-        };
-        let mut shape = layer.shape;
-        shape[1] = split.values.len() / shape[0] / (shape[2] * shape[3]);
+        let [outputs, _, height, width] = layer.shape;
+        let shape = [outputs, split.values.len() / (outputs * height * width), height, width];
         let biases = self.constants.biases(node, input_scale, &layer.scales)?;
         Ok(Weights { shape, values: split.values, scales: layer.scales, biases })
     }
 
-    /// The two tensors that [`twice`](Self::twice) joined for `node`, if `input` is what it made.
-    fn joined_for(&self, node: &Node, input: TensorId) -> Option<[TensorId; 2]> {
-        let maker = self.nodes.iter().find(|n| n.output == input)?;
-        let made_here = maker.op == QuantOp::Concat && maker.name == joined_name(node);
-        made_here.then(|| maker.inputs[..].try_into().ok())?
+    /// A layer's weights in two, where one is beyond ±127.
+    fn split(&self, node: &Node, input: TensorId, groups: usize) -> Result<Option<Split>> {
+        let layer = self.constants.layer(node)?;
+        let channels = self.tensors[input].shape[0] / groups;
+        Ok(if layer.beyond() > 0 { layer.split(channels, groups > 1) } else { None })
     }
 
-    /// Joins a tensor and some of its channels.
-    fn twice(&mut self, node: &Node, input: TensorId, channels: &[usize]) -> TensorId {
+    /// A tensor and some of its channels again, after all of them.
+    fn joined(&mut self, node: &Node, input: TensorId, channels: &[usize]) -> TensorId {
         let [all, height, width] = self.tensors[input].shape;
         let again = match channels.len() == all {
             true => input,
             false => {
-                let op =
-                    QuantOp::Conv2d { window: POINT, groups: 1, weights: chosen(channels, all), clamp: Clamp::NONE };
+                let op = chosen(channels, all, 1);
                 self.make(format!("{}.again", node.name), op, vec![input], [channels.len(), height, width])
             }
         };
-        self.make(joined_name(node), QuantOp::Concat, vec![input, again], [all + channels.len(), height, width])
+        self.make(twice_name(node), QuantOp::Concat, vec![input, again], [all + channels.len(), height, width])
+    }
+
+    /// A tensor with each group's channels twice.
+    fn side_by_side(&mut self, node: &Node, input: TensorId, groups: usize) -> TensorId {
+        let [all, height, width] = self.tensors[input].shape;
+        let of_a_group = all / groups;
+        let twice: Vec<usize> = (0..groups).flat_map(|_| (0..of_a_group).chain(0..of_a_group)).collect();
+        self.make(twice_name(node), chosen(&twice, of_a_group, groups), vec![input], [2 * all, height, width])
     }
 
     /// An operator whose result has its input's scale.
@@ -72,20 +82,23 @@ impl Reader<'_> {
         output
     }
 
+    /// What a dense layer reads in the end: it takes its input in C, H, W order whatever its shape.
     fn before_reshapes(&self, tensor: TensorId) -> TensorId {
         let reshape = self.nodes.iter().find(|n| n.output == tensor && n.op == QuantOp::Reshape);
         reshape.map_or(tensor, |node| self.before_reshapes(node.inputs[0]))
     }
 }
 
-fn joined_name(node: &Node) -> String {
+fn twice_name(node: &Node) -> String {
     format!("{}.twice", node.name)
 }
 
-/// A 1×1 convolution that gives some channels as they are: weight 64 of scale 1/64.
-fn chosen(channels: &[usize], all: usize) -> Weights {
+/// A 1×1 convolution whose outputs are channels of their groups (of `of_a_group`) as they are: weight 64 of scale 1/64.
+fn chosen(channels: &[usize], of_a_group: usize, groups: usize) -> QuantOp {
     let count = channels.len();
-    let row = |&channel: &usize| (0..all).map(move |c| if c == channel { 64 } else { 0 });
+    let row = |&channel: &usize| (0..of_a_group).map(move |c| if c == channel { 64 } else { 0 });
     let values = channels.iter().flat_map(row).collect();
-    Weights { shape: [count, all, 1, 1], values, scales: vec![1.0 / 64.0; count], biases: vec![0; count] }
+    let (scales, biases) = (vec![1.0 / 64.0; count], vec![0; count]);
+    let weights = Weights { shape: [count, of_a_group, 1, 1], values, scales, biases };
+    QuantOp::Conv2d { window: POINT, groups, weights, clamp: Clamp::NONE }
 }

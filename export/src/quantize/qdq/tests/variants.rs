@@ -344,3 +344,30 @@ fn a_weight_beyond_127_reads_its_channel_twice() {
     assert_eq!((weights.shape, &weights.biases[..]), ([1, 12, 1, 1], &[3][..]));
     assert_eq!([wide.tensors[3].affine(), wide.tensors[4].affine()], [wide.tensors[2].affine(); 2]);
 }
+
+#[test]
+fn a_group_with_a_weight_beyond_127_reads_its_channels_side_by_side() {
+    // The pool becomes a depthwise 1×1 convolution of weights 200 and −3.
+    let wide = changed(|graph| {
+        let pool = index(graph, "pool");
+        graph.nodes[pool].op = Op::Conv { window: UNIT, groups: 2 };
+        graph.nodes[pool].inputs.push("k".into());
+        set("k.stored", &[2, 1, 1, 1], Data::U8(vec![203, 0]))(graph);
+        set("k.scale", &[], Data::F32(vec![0.25]))(graph);
+        set("k.zero_point", &[], Data::U8(vec![3]))(graph);
+        let dequantize = Node {
+            name: "k.dequantize".into(),
+            op: Op::Dequantize { axis: 0 },
+            inputs: vec!["k.stored".into(), "k.scale".into(), "k.zero_point".into()],
+            outputs: vec!["k".into()],
+        };
+        graph.nodes.insert(0, dequantize);
+    });
+    let QuantOp::Conv2d { groups: 2, weights: twice, .. } = &wide.nodes[1].op else { panic!("a copy is second") };
+    assert_eq!((twice.shape, &twice.values[..]), ([4, 1, 1, 1], &[64; 4][..]));
+    assert_eq!(wide.tensors[2].shape, [4, 2, 2]);
+    let QuantOp::Conv2d { groups: 2, weights, .. } = &wide.nodes[2].op else { panic!("the layer is third") };
+    assert_eq!((weights.shape, &weights.values[..]), ([2, 2, 1, 1], &[127, 73, -3, 0][..]));
+}
+
+const UNIT: super::Window = super::Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
