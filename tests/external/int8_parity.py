@@ -39,8 +39,10 @@ VARIANTS = {
     "operators s8 s8 per channel": {"form": QuantFormat.QOperator},
     "operators u8 s8 7-bit weights": {"form": QuantFormat.QOperator, "activations": U8, "reduce_range": True},
 }
-# Of all values of the logits of our own files, on 10,000 images.
-WITHIN_ONE_STEP, SAME_CLASS = 0.999, 0.9998
+# Of our own files: of all logits, and of the images of MNIST, or of noise, which is nearer to several classes.
+WITHIN_ONE_STEP, SAME_CLASS, SAME_CLASS_OF_NOISE = 0.999, 0.9998, 0.99
+# Most steps of difference in ONNX Runtime's files.
+LARGEST = 8
 
 
 def compare(path, batch):
@@ -100,19 +102,23 @@ def every_operator():
 
 
 def theirs_in_the_engine(mlperf, quick):
-    """Files of ONNX Runtime's quantizer, each in the engine and in ONNX Runtime."""
+    """Files of ONNX Runtime's quantizer, each in the engine and in ONNX Runtime. Whether all are near."""
     print(f"\nONNX Runtime {ort.__version__}'s files in the engine, in steps of the output\n")
     print(f"{'network':17} {'form':32} {'equal':>8} {'≤ 1':>8} {'max':>4} {'class':>8} {'values':>8}")
     forms = list(VARIANTS)[:1] if quick else VARIANTS
+    holds = True
     for network, model, calibration, inputs, _ in [every_operator(), *networks(mlperf)]:
         for form in forms:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "int8.onnx")
                 quantized_by_onnxruntime(model, calibration[:64], path, **VARIANTS[form])
                 try:
-                    print(line(network, form, compare(path, inputs[:512])), flush=True)
+                    found = compare(path, inputs[:512])
+                    holds &= found["largest"] <= LARGEST
+                    print(line(network, form, found), flush=True)
                 except RuntimeError as refusal:
                     print(f"{network:17} {form:32} refused: {refusal}", flush=True)
+    return holds
 
 
 def fused(path, images):
@@ -127,7 +133,7 @@ def ours_in_onnxruntime(quick):
     """The zoo's int8 files: convolutions that fuse, as many as in ONNX Runtime's own file, and answers. Whether all hold."""
     print("\nOur files in ONNX Runtime\n")
     holds = True
-    for name, model, calibration, images, _ in networks(None):
+    for name, model, calibration, images, labels in networks(None):
         path = ROOT / "models" / name / "int8.onnx"
         images = images[: 512 if quick else 10_000]
         convolutions = sum(node.op_type == "Conv" for node in onnx.load(path).graph.node)
@@ -136,7 +142,8 @@ def ours_in_onnxruntime(quick):
             quantized_by_onnxruntime(model, calibration[:64], own)
             ours, theirs = fused(path, images), fused(own, images)
         found = compare(path, images)
-        good = ours >= theirs and found["within one"] >= WITHIN_ONE_STEP and found["same class"] >= SAME_CLASS
+        same_class = SAME_CLASS_OF_NOISE if labels is None else SAME_CLASS
+        good = ours >= theirs and found["within one"] >= WITHIN_ONE_STEP and found["same class"] >= same_class
         holds &= good
         print(
             f"{'ok' if good else 'FAILED'}: {name}: {ours} of {convolutions} Conv fuse to QLinearConv, {theirs} in ONNX "
@@ -153,9 +160,7 @@ def main():
     arguments.add_argument("--quick", action="store_true", help="fewer images, one form")
     options = arguments.parse_args()
     print(f"on {processor()}")
-    holds = ours_in_onnxruntime(options.quick)
-    theirs_in_the_engine(options.mlperf, options.quick)
-    return holds
+    return all([ours_in_onnxruntime(options.quick), theirs_in_the_engine(options.mlperf, options.quick)])
 
 
 if __name__ == "__main__":
