@@ -94,6 +94,8 @@ def in_onnxruntime(path, batch, optimized=False, optimized_path=None):
 def export(*arguments):
     """Runs the `export` command named by $EXPORT."""
     command = os.environ.get("EXPORT", str(ROOT / "target/release/export"))
+    if not pathlib.Path(command).exists():
+        sys.exit(f"{command}: not there; `cargo build --release` makes it, and $EXPORT may name another")
     done = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"export {' '.join(map(str, arguments))}: {done.stderr.strip()}")

@@ -18,7 +18,7 @@ use super::constant_operand::with_constant;
 use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
-use super::{operator_form, tail, turn};
+use super::{operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,8 @@ pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 /// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
 /// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let graph = &tail::cut(&passes::normalize(&turn::absorb(&operator_form::to_qdq(graph))));
+    let graph = &pads::absorb(&turn::absorb(&operator_form::to_qdq(graph)));
+    let graph = &tail::cut(&passes::normalize(graph));
     let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
     reader.values.insert(&input.name, Value::Waiting(Waiting { maker: Maker::Caller, commuting: vec![] }));

@@ -371,3 +371,43 @@ fn a_group_with_a_weight_beyond_127_reads_its_channels_side_by_side() {
 }
 
 const UNIT: super::Window = super::Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+
+/// A Pad of a row above and two columns to the right of `input`.
+pub(super) fn pad(input: &str, output: &str, constants: &[&str]) -> Node {
+    let inputs = [&[input, "pad.sizes"], constants].concat().into_iter().map(String::from).collect();
+    let op = Op::Other { op_type: "Pad".into(), attributes: Default::default() };
+    Node { name: "pad".into(), op, inputs, outputs: vec![output.into()] }
+}
+
+pub(super) fn sizes() -> Data {
+    Data::I64(vec![0, 0, 1, 0, 0, 0, 0, 2])
+}
+
+#[test]
+fn padding_apart_is_padding_of_the_layer() {
+    let read = |between: bool| {
+        changed(|graph| {
+            set("pad.sizes", &[8], sizes())(graph);
+            let conv = index(graph, "conv");
+            graph.nodes[conv].inputs[0] = "padded".into();
+            let mut nodes = vec![pad("x.dequantized", if between { "padded.float" } else { "padded" }, &[])];
+            if between {
+                for name in ["x.quantize", "x.dequantize"] {
+                    let mut node = graph.nodes[index(graph, name)].clone();
+                    node.name = name.replace("x.", "padded.");
+                    node.inputs[0] = if name == "x.quantize" { "padded.float" } else { "padded.quantized" }.into();
+                    node.outputs[0] = if name == "x.quantize" { "padded.quantized" } else { "padded" }.into();
+                    nodes.push(node);
+                }
+            }
+            graph.nodes.splice(conv..conv, nodes);
+            // A map of 3×4 has 24 values.
+            set("fc.weight.quantized", &[1, 24], Data::I8(vec![1; 24]))(graph);
+        })
+    };
+    for network in [read(true), read(false)] {
+        let QuantOp::Conv2d { window, .. } = &network.nodes[0].op else { panic!("a convolution is first") };
+        assert_eq!((window.pads, network.nodes.len()), ([1, 0, 0, 2], 3));
+        assert_eq!(network.tensors[1].shape, [2, 3, 4]);
+    }
+}
