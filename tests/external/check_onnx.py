@@ -6,79 +6,52 @@ images through ONNX Runtime (graph optimizations off: its fused int8 kernels sat
 `export run` (tract). The classes must be the same on all images of a float file, and on 99.8 % of an int8 file's,
 whose requantization ONNX Runtime and tract round alike but sum in another order.
 
-    cargo build --release && python3 tests/external/check_onnx.py [target/release/export]
+    cargo build --release && python3 tests/external/check_onnx.py
 
-Needs onnx (<= 1.22), onnxruntime and numpy; without them it prints "skipped" and succeeds.
+Needs onnx, onnxruntime and numpy; without them it prints "skipped" and succeeds.
 """
 
 import pathlib
-import subprocess
 import sys
 import tempfile
 
-try:
-    import numpy as np
-    import onnx
-    import onnxruntime as ort
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(0)
+from common import ROOT, blobs, export, in_onnxruntime, np, onnx
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-IMAGES = 512
-SEED = 20
 # Smallest part of the images on which the two runtimes must see the same class.
 SAME_CLASS = {"float.onnx": 1.0, "int8.onnx": 0.998}
 
 
-def images(shape):
-    """Blurred noise: smooth blobs between 0 and 1, the same in every run, in steps of 1/255 as pixels are."""
-    noise = np.random.default_rng(SEED).random((IMAGES, *shape), dtype=np.float32)
-    for axis in (2, 3):
-        noise = sum(np.roll(noise, shift, axis) for shift in range(-2, 3)) / 5
-    low, high = noise.min((1, 2, 3), keepdims=True), noise.max((1, 2, 3), keepdims=True)
-    return (np.round((noise - low) / (high - low) * 255) / 255).astype(np.float32)
-
-
-def in_onnxruntime(path, batch):
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: batch})[0]
-
-
-def in_tract(export, path, batch):
+def in_tract(path, batch):
     with tempfile.TemporaryDirectory() as folder:
         source, result = pathlib.Path(folder, "in.npy"), pathlib.Path(folder, "out.npy")
         np.save(source, batch)
-        subprocess.run([export, "run", path, "--input", source, "-o", result], check=True, stdout=subprocess.DEVNULL)
+        export("run", path, "--input", source, "-o", result)
         return np.load(result)
 
 
-def check(export, path):
+def check(path):
     """Whether the file holds; prints one line."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     dims = model.graph.input[0].type.tensor_type.shape.dim
-    batch = images([dim.dim_value for dim in dims[1:]])
-    ours, theirs = in_tract(export, path, batch), in_onnxruntime(path, batch)
+    batch = blobs([dim.dim_value for dim in dims[1:]])
+    ours, theirs = in_tract(path, batch), in_onnxruntime(path, batch)
     same = float(np.mean(ours.argmax(1) == theirs.argmax(1)))
     holds = ours.shape == theirs.shape and same >= SAME_CLASS[path.name]
     print(
         f"{'ok' if holds else 'FAILED'}: {path.relative_to(ROOT)}: {len(model.graph.node)} nodes, checker and shape "
-        f"inference pass; tract and ONNX Runtime see the same class on {same:.2%} of {IMAGES} images, logits differ by "
+        f"inference pass; tract and ONNX Runtime see the same class on {same:.2%} of {len(batch)} images, logits differ by "
         f"{np.abs(ours - theirs).max():.2g} at most"
     )
     return holds
 
 
 def main():
-    export = sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/release/export"
     files = [path for path in sorted(ROOT.glob("models/*/*.onnx")) if path.name in SAME_CLASS]
     if not files:
         print("skipped: no models/*/float.onnx or int8.onnx; make them with `export onnx` and `export quantize`")
-    return all([check(export, path) for path in files])
+    return all([check(path) for path in files])
 
 
 if __name__ == "__main__":

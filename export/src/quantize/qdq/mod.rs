@@ -17,16 +17,22 @@
 //!
 //! Of a tensor `t`, the file names `t.float` (before rounding), `t.quantized` (int8) and `t` (dequantized: the value
 //! that the float network calls `t`, as int8 sees it). Reading gives back exactly the graph that was written.
+//!
+//! Reading takes more than is written: what ONNX Runtime's quantizer and others make, in QDQ form and in operator form
+//! (QLinearConv, …), as it is, without quantizing again. `docs/QUANTIZATION.md` says what comes in and what is refused.
 
 mod constant_operand;
 mod constants;
 mod float;
 mod fold;
+mod layer;
 mod operator_form;
+mod pads;
 mod read;
 mod steps;
 mod tail;
 mod turn;
+mod twice;
 mod write;
 
 pub use read::from_graph;

@@ -92,7 +92,12 @@ impl Rewriter {
         let activations = node.inputs.iter().filter(|value| !self.new.initializers.contains_key(*value));
         let mut steps = activations.map(|value| self.steps.get(value));
         let first = steps.next()??;
-        (moves(&node.op) && steps.all(|step| step == Some(first))).then(|| first.clone())
+        let pads_zero = || {
+            let [value, zero] = [node.input(2)?, &first[1]].map(|name| self.new.initializers.get(name));
+            Some(node.op.name() == "Pad" && value?.data == zero?.data)
+        };
+        let moves = moves(&node.op) || pads_zero() == Some(true);
+        (moves && steps.all(|step| step == Some(first))).then(|| first.clone())
     }
 
     fn wrap(&mut self, mut node: Node, step: &Step) {
@@ -100,6 +105,10 @@ impl Rewriter {
             if self.steps.contains_key(input) {
                 *input = self.dequantize(input, step, 0);
             }
+        }
+        if node.op.name() == "Pad" {
+            // Its value is the zero point: zero, which it is by itself.
+            node.inputs.truncate(2);
         }
         self.between(node, step);
     }

@@ -18,7 +18,7 @@ use super::constant_operand::with_constant;
 use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
-use super::{operator_form, tail, turn};
+use super::{operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,8 @@ pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 /// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
 /// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let graph = &tail::cut(&passes::normalize(&turn::absorb(&operator_form::to_qdq(graph))));
+    let graph = &pads::absorb(&turn::absorb(&operator_form::to_qdq(graph)));
+    let graph = &tail::cut(&passes::normalize(graph));
     let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
     reader.values.insert(&input.name, Value::Waiting(Waiting { maker: Maker::Caller, commuting: vec![] }));
@@ -49,16 +50,16 @@ pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
     Ok(fold_flattening(fold_bounds(quantized)))
 }
 
-struct Reader<'g> {
+pub(super) struct Reader<'g> {
     graph: &'g Graph,
-    constants: Constants<'g>,
+    pub constants: Constants<'g>,
     shapes: Shapes,
     /// What is known of each float value.
     values: BTreeMap<&'g str, Value<'g>>,
     /// Tensors by the name of their int8 value; none where it is made of floats.
     stored: BTreeMap<&'g str, Option<TensorId>>,
-    tensors: Vec<QuantTensor>,
-    nodes: Vec<QuantNode>,
+    pub tensors: Vec<QuantTensor>,
+    pub nodes: Vec<QuantNode>,
     /// Operators that work on floats, each with the reason.
     floats: Vec<String>,
 }
@@ -263,6 +264,7 @@ impl<'g> Reader<'g> {
                 self.tensor(&name(commuting.is_empty(), input), affine)?
             }
             Maker::Operator { node, inputs, bounds } => {
+                let inputs = self.twice_where_needed(node, inputs)?;
                 let op = self.int8_form(node, &inputs, bounds.clamp(affine))?;
                 self.push(node, op, inputs, &name(commuting.is_empty(), &node.outputs[0]), affine)?
             }
@@ -280,7 +282,7 @@ impl<'g> Reader<'g> {
             Some(_) => {
                 Err(QuantizeError::form(&node.name, "a constant that does not widen its result", "one that does"))
             }
-            None => operator::op(node, input, clamp, |scale| self.constants.weights(node, scale)),
+            None => operator::op(node, input, clamp, |scale| self.weights(node, inputs[0], scale)),
         }
     }
 

@@ -105,9 +105,12 @@ fn what_is_not_of_the_form_is_named() {
          scale F32 [], zero point I32 []"
     );
     assert_eq!(
-        refusal(set("conv.weight.quantized", &[2, 1, 1, 1], Data::I8(vec![127, -128]))),
+        refusal(|graph| {
+            set("conv.weight.quantized", &[2, 1, 1, 1], Data::U8(vec![255, 1]))(graph);
+            set("conv.weight.zero_point", &[2], Data::U8(vec![0, 0]))(graph);
+        }),
         "`conv.weight.dequantize`: expected weights in −127…127 after their zero point is taken off (onnxruntime: \
-         weight_type=QInt8, or WeightSymmetric=True; PyTorch: symmetric with quant_min=-127; Brevitas: narrow_range), \
+         weight_type=QInt8 with WeightSymmetric=True; PyTorch: symmetric with quant_min=-127; Brevitas: narrow_range), \
          found 1 of 2 beyond"
     );
     assert_eq!(

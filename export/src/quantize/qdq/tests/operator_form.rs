@@ -3,6 +3,7 @@
 use super::super::super::{Clamp, QuantOp};
 use super::super::{from_graph, to_graph};
 use super::small;
+use super::variants::{pad, sizes};
 use crate::graph::{Activation, Attribute, DType, Data, Graph, Node, Op, Tensor};
 use std::collections::BTreeMap;
 
@@ -115,6 +116,23 @@ fn tensors_are_joined_with_their_own_scales() {
     let joined = from_graph(&graph).unwrap();
     assert_eq!((joined.nodes[1].op.clone(), joined.nodes[1].inputs.clone()), (QuantOp::Concat, vec![1, 0]));
     assert_eq!(joined.tensors[2].shape, [3, 2, 2]);
+}
+
+#[test]
+fn bytes_are_padded_with_the_zero_point_only() {
+    let read = |value: i8| {
+        let mut graph = operator_form();
+        graph.initializers.insert("pad.sizes".into(), Tensor::new(&[8], sizes()));
+        graph.initializers.insert("pad.value".into(), Tensor::new(&[], Data::I8(vec![value])));
+        graph.initializers.insert("fc.weight.quantized".into(), Tensor::new(&[1, 24], Data::I8(vec![1; 24])));
+        graph.nodes.insert(1, pad("x.quantized", "padded", &["pad.value"]));
+        graph.nodes[2].inputs[0] = "padded".into();
+        from_graph(&graph)
+    };
+    let QuantOp::Conv2d { window, .. } = &read(-128).unwrap().nodes[0].op else { panic!("a convolution is first") };
+    assert_eq!(window.pads, [1, 0, 0, 2]);
+    let error = read(0).unwrap_err().to_string();
+    assert!(error.contains("`pad` (Pad): give the padding to the layer after it"), "{error}");
 }
 
 #[test]

@@ -322,3 +322,92 @@ fn a_quantized_softmax_at_the_end_is_left_off() {
     });
     assert_eq!(softmax, small());
 }
+
+#[test]
+fn a_weight_beyond_127_reads_its_channel_twice() {
+    // The dense layer reads 2 channels of 2×2; its second channel has weights of −128 and 150.
+    let wide = changed(|graph| {
+        set("fc.weight.quantized", &[1, 8], Data::U8(vec![101, 99, 100, 227, 102, 250, 0, 104]))(graph);
+        set("fc.weight.zero_point", &[1], Data::U8(vec![100]))(graph);
+    });
+    let made: Vec<(&str, &[usize], [usize; 3])> = wide.nodes[2..]
+        .iter()
+        .map(|node| (node.name.as_str(), &node.inputs[..], wide.tensors[node.output].shape))
+        .collect();
+    let expected: [(&str, &[usize], [usize; 3]); 3] =
+        [("fc.again", &[2], [1, 2, 2]), ("fc.twice", &[2, 3], [3, 2, 2]), ("fc", &[4], [1, 1, 1])];
+    assert_eq!(made, expected);
+    let QuantOp::Conv2d { weights, .. } = &wide.nodes[2].op else { panic!("a convolution chooses") };
+    assert_eq!((&weights.values[..], &weights.scales[..]), (&[0, 64][..], &[1.0 / 64.0][..]));
+    let QuantOp::Dense { weights, .. } = &wide.nodes[4].op else { panic!("a dense layer is last") };
+    assert_eq!(weights.values, [1, -1, 0, 127, 2, 127, -100, 4, 0, 23, 0, 0]);
+    assert_eq!((weights.shape, &weights.biases[..]), ([1, 12, 1, 1], &[3][..]));
+    assert_eq!([wide.tensors[3].affine(), wide.tensors[4].affine()], [wide.tensors[2].affine(); 2]);
+}
+
+#[test]
+fn a_group_with_a_weight_beyond_127_reads_its_channels_side_by_side() {
+    // The pool becomes a depthwise 1×1 convolution of weights 200 and −3.
+    let wide = changed(|graph| {
+        let pool = index(graph, "pool");
+        graph.nodes[pool].op = Op::Conv { window: UNIT, groups: 2 };
+        graph.nodes[pool].inputs.push("k".into());
+        set("k.stored", &[2, 1, 1, 1], Data::U8(vec![203, 0]))(graph);
+        set("k.scale", &[], Data::F32(vec![0.25]))(graph);
+        set("k.zero_point", &[], Data::U8(vec![3]))(graph);
+        let dequantize = Node {
+            name: "k.dequantize".into(),
+            op: Op::Dequantize { axis: 0 },
+            inputs: vec!["k.stored".into(), "k.scale".into(), "k.zero_point".into()],
+            outputs: vec!["k".into()],
+        };
+        graph.nodes.insert(0, dequantize);
+    });
+    let QuantOp::Conv2d { groups: 2, weights: twice, .. } = &wide.nodes[1].op else { panic!("a copy is second") };
+    assert_eq!((twice.shape, &twice.values[..]), ([4, 1, 1, 1], &[64; 4][..]));
+    assert_eq!(wide.tensors[2].shape, [4, 2, 2]);
+    let QuantOp::Conv2d { groups: 2, weights, .. } = &wide.nodes[2].op else { panic!("the layer is third") };
+    assert_eq!((weights.shape, &weights.values[..]), ([2, 2, 1, 1], &[127, 73, -3, 0][..]));
+}
+
+const UNIT: super::Window = super::Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+
+/// A Pad of a row above and two columns to the right of `input`.
+pub(super) fn pad(input: &str, output: &str, constants: &[&str]) -> Node {
+    let inputs = [&[input, "pad.sizes"], constants].concat().into_iter().map(String::from).collect();
+    let op = Op::Other { op_type: "Pad".into(), attributes: Default::default() };
+    Node { name: "pad".into(), op, inputs, outputs: vec![output.into()] }
+}
+
+pub(super) fn sizes() -> Data {
+    Data::I64(vec![0, 0, 1, 0, 0, 0, 0, 2])
+}
+
+#[test]
+fn padding_apart_is_padding_of_the_layer() {
+    let read = |between: bool| {
+        changed(|graph| {
+            set("pad.sizes", &[8], sizes())(graph);
+            let conv = index(graph, "conv");
+            graph.nodes[conv].inputs[0] = "padded".into();
+            let mut nodes = vec![pad("x.dequantized", if between { "padded.float" } else { "padded" }, &[])];
+            if between {
+                for name in ["x.quantize", "x.dequantize"] {
+                    let mut node = graph.nodes[index(graph, name)].clone();
+                    node.name = name.replace("x.", "padded.");
+                    node.inputs[0] = if name == "x.quantize" { "padded.float" } else { "padded.quantized" }.into();
+                    node.outputs[0] = if name == "x.quantize" { "padded.quantized" } else { "padded" }.into();
+                    nodes.push(node);
+                }
+            }
+            graph.nodes.splice(conv..conv, nodes);
+            // A map of 3×4 has 24 values.
+            set("fc.weight.quantized", &[1, 24], Data::I8(vec![1; 24]))(graph);
+        })
+    };
+    for network in [read(true), read(false)] {
+        let QuantOp::Conv2d { window, .. } = &network.nodes[0].op else { panic!("a convolution is first") };
+        assert_eq!((window.pads, network.nodes.len()), ([1, 0, 0, 2], 3));
+        assert_eq!(network.tensors[1].shape, [2, 3, 4]);
+    }
+}
