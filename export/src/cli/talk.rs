@@ -5,7 +5,7 @@ use super::network::{self, Network};
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::{Dataset, Split};
-use export::board::{self, Board, BoardError, Firmware, On, Program, SerialLine, has_qemu};
+use export::board::{self, Board, Firmware, On, Program, SerialLine, check_qemu};
 use export::plan;
 use export::report::grouped;
 use export::validate::images::{nchw, to_steps};
@@ -99,15 +99,13 @@ impl Talk {
         let Some(On(board)) = self.on else {
             return Ok(SerialLine::open(self.port.as_deref().unwrap_or_default())?);
         };
-        if !has_qemu(board) {
-            return Err(BoardError::NoQemu { program: board.qemu }.into()); // before the build, which takes its time
-        }
+        check_qemu(board)?; // before the build, which takes its time
         eprintln!("building `serve` for {} …", board.name);
         let firmware = Firmware::program(Program::Serve, board, plan)?;
         println!(
             "{}: {} bytes of flash, {} of them the plan",
             board.name,
-            grouped(firmware.flash_bytes as u64),
+            grouped(firmware.image.flash_bytes as u64),
             grouped(plan.len() as u64)
         );
         Ok(SerialLine::emulated(firmware)?)
@@ -144,9 +142,9 @@ impl Talk {
 
     /// What the slowest image took. In QEMU the clock tells instructions.
     fn time(&self, ticks: u32, ticks_hz: u32) -> String {
-        match (self.on, ticks_hz) {
-            (Some(On(board)), _) => {
-                format!("{} instructions an image", grouped(board::instructions(ticks.into(), board.qemu_clock_hz)))
+        match (self.on.and_then(|On(board)| board.qemu.as_ref()), ticks_hz) {
+            (Some(qemu), _) => {
+                format!("{} instructions an image", grouped(board::instructions(ticks.into(), qemu.clock_hz)))
             }
             (None, 0) => "no time taken: the chip has no clock that counts".into(),
             (None, hz) => format!("{} µs an image", grouped(u64::from(ticks) * 1_000_000 / u64::from(hz))),

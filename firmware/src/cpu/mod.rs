@@ -10,6 +10,8 @@ use crate::network::{self, Arena, Engine};
 mod cortex_m;
 #[cfg(target_arch = "riscv32")]
 mod riscv;
+#[cfg(feature = "board-rp2040")]
+mod second_stage;
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m::*;

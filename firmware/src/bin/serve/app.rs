@@ -13,6 +13,8 @@ use talk::message::{Hello, ROW_HEADER_LEN, SelfTest, VERSION};
 
 firmware::program!(run, on_fault: |_, _| cpu::reset());
 
+const _: () = assert!(BOARD.serial.is_some(), "the board has no serial line that `uart` has a driver for");
+
 /// The longest frame there is to take: a row's.
 const FRAME_LEN: usize = ROW_HEADER_LEN + ROW_LEN + CHECKSUM_LEN;
 
