@@ -124,7 +124,7 @@ impl Talk {
         for index in 0..dataset.len() {
             let image = to_steps(&nchw(&dataset, index..index + 1), &plan.input());
             let answer = host.classify(&image)?;
-            right += usize::from(answer.class == u16::from(dataset.label(index)));
+            right += usize::from(answer.class == u32::from(dataset.label(index)));
             equal += usize::from(engine.infer(&image)? == answer.logits);
             slowest = answer.ticks.max(slowest);
             progress.inc(1);

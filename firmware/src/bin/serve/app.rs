@@ -40,9 +40,9 @@ impl Network for Timed<'_> {
     fn hello(&self) -> Hello {
         Hello {
             version: VERSION,
-            row_len: ROW_LEN as u16,
-            rows: ROWS as u16,
-            answer_len: LOGITS as u16,
+            row_len: ROW_LEN as u32,
+            rows: ROWS as u32,
+            answer_len: LOGITS as u32,
             plan_crc: PLAN_CRC,
             ticks_hz: BOARD.reset_systick_hz.unwrap_or(0),
         }
