@@ -70,7 +70,7 @@ impl Network for Timed<'_> {
         for _ in 0..NOISE_IMAGES {
             self.start();
             for _ in 0..ROWS {
-                row.fill_with(|| noise.next().cast_unsigned());
+                row.fill_with(|| noise.value().cast_unsigned());
                 if let Some(Answer { ticks, logits }) = self.push_row(&row) {
                     logits.iter().for_each(|&logit| crc.update(logit));
                     slowest = ticks.max(slowest);
