@@ -27,8 +27,32 @@ pub enum Serial {
     Stm32f1,
     /// USART1 of an STM32F4 on PA9 and PA10.
     Stm32f4,
+    /// USART2 of an STM32F411 on PA2 and PA3, which a Nucleo's debugger passes on.
+    Stm32f411,
     /// UART0 of an FE310.
     SiFive,
+}
+
+/// What a chip's boot ROM wants to find in flash besides the vector table at its beginning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Boot {
+    /// Nothing.
+    VectorTable,
+    /// RP2040: a second stage in the 256 bytes before the vector table, which sets up the memory chip (RP2040 Datasheet, 2.8.1.3.1).
+    SecondStage,
+    /// RP2350: a block that says what the image is, within the first 4 KB (RP2350 Datasheet, 5.9.5.1).
+    ImageDefinition,
+}
+
+/// A machine of QEMU's.
+pub struct Qemu {
+    /// QEMU's program for the processor's family.
+    pub program: &'static str,
+    /// Its name for the machine, and options.
+    pub machine: &'static str,
+    /// Ticks a second of the clock that the stopwatch reads in it: SysTick (QEMU's hw/arm/*_soc.c), or `mcycle`, which
+    /// counts nanoseconds there.
+    pub clock_hz: u32,
 }
 
 /// Everything that differs between boards.
@@ -49,14 +73,11 @@ pub struct Board {
     pub flash: Region,
     /// RAM, the stack at its end.
     pub ram: Region,
-    /// QEMU's program for the processor's family.
-    pub qemu: &'static str,
-    /// QEMU's name of a machine with this chip's core, flash and RAM, and its options.
-    pub qemu_machine: &'static str,
-    /// Ticks a second of the clock that the stopwatch reads in that machine: SysTick (QEMU's hw/arm/*_soc.c), or `mcycle`, which
-    /// counts nanoseconds there.
-    pub qemu_clock_hz: u32,
-    /// SysTick's processor clock on the chip out of reset, where the chip has a SysTick.
+    /// What the chip's boot ROM wants to find in flash.
+    pub boot: Boot,
+    /// The machine in QEMU with this chip's core, flash and RAM, where there is one.
+    pub qemu: Option<Qemu>,
+    /// SysTick's processor clock on the chip out of reset, where the chip has a SysTick and that clock is known.
     pub reset_systick_hz: Option<u32>,
     /// The line that the program `serve` answers on; none where it has no driver.
     pub serial: Option<Serial>,
@@ -74,9 +95,8 @@ pub const BOARDS: &[Board] = &[
         flash: Region { origin: 0x0800_0000, len_bytes: 1024 * 1024 },
         // SRAM1 and SRAM2; the 64 KB of core-coupled memory at 0x1000_0000 lie apart and stay unused.
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
-        qemu: ARM,
-        qemu_machine: "netduinoplus2",
-        qemu_clock_hz: 168_000_000,
+        boot: Boot::VectorTable,
+        qemu: Some(Qemu { program: ARM, machine: "netduinoplus2", clock_hz: 168_000_000 }),
         reset_systick_hz: Some(16_000_000),
         serial: Some(Serial::Stm32f4),
     },
@@ -89,9 +109,8 @@ pub const BOARDS: &[Board] = &[
         chip: Some("STM32F100RB"),
         flash: Region { origin: 0x0800_0000, len_bytes: 128 * 1024 },
         ram: Region { origin: 0x2000_0000, len_bytes: 8 * 1024 },
-        qemu: ARM,
-        qemu_machine: "stm32vldiscovery",
-        qemu_clock_hz: 24_000_000,
+        boot: Boot::VectorTable,
+        qemu: Some(Qemu { program: ARM, machine: "stm32vldiscovery", clock_hz: 24_000_000 }),
         reset_systick_hz: Some(8_000_000),
         serial: Some(Serial::Stm32f1),
     },
@@ -104,15 +123,105 @@ pub const BOARDS: &[Board] = &[
         chip: Some("nRF51822_xxAA"),
         flash: Region { origin: 0, len_bytes: 256 * 1024 },
         ram: Region { origin: 0x2000_0000, len_bytes: 16 * 1024 },
-        qemu: ARM,
-        qemu_machine: "microbit",
-        qemu_clock_hz: 16_000_000,
+        boot: Boot::VectorTable,
+        qemu: Some(Qemu { program: ARM, machine: "microbit", clock_hz: 16_000_000 }),
         // The nRF51 series left SysTick out; QEMU's machine has one.
         reset_systick_hz: None,
         serial: Some(Serial::Nrf { tx: 24, rx: 25 }),
     },
     FE310,
+    Board {
+        name: "stm32f411",
+        title: "Nucleo-F411RE (STM32F411RE)",
+        core: "Cortex-M4F",
+        target: "thumbv7em-none-eabihf",
+        plan_target: "cortex-m4",
+        chip: Some("STM32F411RETx"),
+        flash: Region { origin: 0x0800_0000, len_bytes: 512 * 1024 },
+        ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
+        boot: Boot::VectorTable,
+        qemu: None,
+        reset_systick_hz: Some(16_000_000),
+        serial: Some(Serial::Stm32f411),
+    },
+    Board {
+        name: "stm32h743",
+        title: "Nucleo-H743ZI (STM32H743ZI)",
+        core: "Cortex-M7F",
+        target: "thumbv7em-none-eabihf",
+        plan_target: "cortex-m7",
+        chip: Some("STM32H743ZITx"),
+        flash: Region { origin: 0x0800_0000, len_bytes: 2 * MIB },
+        // DTCM, which the core reads without waiting; the other memories stay unused.
+        ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
+        boot: Boot::VectorTable,
+        qemu: None,
+        reset_systick_hz: Some(64_000_000),
+        serial: None,
+    },
+    Board {
+        name: "nrf52833",
+        title: "micro:bit v2 (nRF52833)",
+        core: "Cortex-M4F",
+        target: "thumbv7em-none-eabihf",
+        plan_target: "cortex-m4",
+        chip: Some("nRF52833_xxAA"),
+        flash: Region { origin: 0, len_bytes: 512 * 1024 },
+        ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
+        boot: Boot::VectorTable,
+        qemu: None,
+        reset_systick_hz: Some(64_000_000),
+        serial: Some(Serial::Nrf { tx: 6, rx: 32 + 8 }),
+    },
+    Board {
+        name: "nrf52840",
+        title: "nRF52840-DK (nRF52840)",
+        core: "Cortex-M4F",
+        target: "thumbv7em-none-eabihf",
+        plan_target: "cortex-m4",
+        chip: Some("nRF52840_xxAA"),
+        flash: Region { origin: 0, len_bytes: MIB },
+        ram: Region { origin: 0x2000_0000, len_bytes: 256 * 1024 },
+        boot: Boot::VectorTable,
+        qemu: None,
+        reset_systick_hz: Some(64_000_000),
+        serial: Some(Serial::Nrf { tx: 6, rx: 8 }),
+    },
+    Board {
+        name: "rp2040",
+        title: "Raspberry Pi Pico (RP2040)",
+        core: "Cortex-M0+",
+        target: "thumbv6m-none-eabi",
+        plan_target: "cortex-m0",
+        chip: Some("RP2040"),
+        // The Pico's memory chip, behind the second stage.
+        flash: Region { origin: 0x1000_0000 + SECOND_STAGE_BYTES, len_bytes: 2 * MIB - SECOND_STAGE_BYTES },
+        // The four striped banks; the two of 4 KB behind them stay unused.
+        ram: Region { origin: 0x2000_0000, len_bytes: 256 * 1024 },
+        boot: Boot::SecondStage,
+        qemu: None,
+        // A ring oscillator of no certain frequency.
+        reset_systick_hz: None,
+        serial: None,
+    },
+    Board {
+        name: "rp2350",
+        title: "Raspberry Pi Pico 2 (RP2350)",
+        core: "Cortex-M33F",
+        target: "thumbv8m.main-none-eabihf",
+        plan_target: "cortex-m33",
+        chip: Some("RP235x"),
+        flash: Region { origin: 0x1000_0000, len_bytes: 4 * MIB },
+        ram: Region { origin: 0x2000_0000, len_bytes: 520 * 1024 },
+        boot: Boot::ImageDefinition,
+        qemu: None,
+        reset_systick_hz: None,
+        serial: None,
+    },
 ];
+
+/// Bytes of the RP2040's second stage.
+pub const SECOND_STAGE_BYTES: u32 = 256;
 
 /// Instruction sets that no board above has, on the machine of one that runs them as well: for tests.
 pub const SUBSETS: &[Board] = &[Board {
@@ -134,9 +243,8 @@ const FE310: Board = Board {
     // The first 64 KB belong to the board's boot loader, which jumps behind them; QEMU's machine does as well.
     flash: Region { origin: 0x2001_0000, len_bytes: 4 * MIB - 64 * 1024 },
     ram: Region { origin: 0x8000_0000, len_bytes: 16 * 1024 },
-    qemu: RISCV32,
-    qemu_machine: "sifive_e,revb=true",
-    qemu_clock_hz: 1_000_000_000,
+    boot: Boot::VectorTable,
+    qemu: Some(Qemu { program: RISCV32, machine: "sifive_e,revb=true", clock_hz: 1_000_000_000 }),
     reset_systick_hz: None,
     serial: Some(Serial::SiFive),
 };
@@ -149,8 +257,20 @@ pub const CORES: &[Board] = &[
     // QEMU's machine with a Cortex-M0 has 16 KB of RAM; Armv6-M code runs on the M3 as it is, instruction by instruction.
     Board { name: "mps2-m0", core: "Cortex-M0", target: "thumbv6m-none-eabi", plan_target: "cortex-m0", ..MPS2 },
     MPS2,
-    Board { name: "mps2-m4", core: "Cortex-M4F", plan_target: "cortex-m4", qemu_machine: "mps2-an386", ..MPS2_DSP },
-    Board { name: "mps2-m7", core: "Cortex-M7F", plan_target: "cortex-m7", qemu_machine: "mps2-an500", ..MPS2_DSP },
+    Board {
+        name: "mps2-m4",
+        core: "Cortex-M4F",
+        plan_target: "cortex-m4",
+        qemu: mps2("mps2-an386", 25_000_000),
+        ..MPS2_DSP
+    },
+    Board {
+        name: "mps2-m7",
+        core: "Cortex-M7F",
+        plan_target: "cortex-m7",
+        qemu: mps2("mps2-an500", 25_000_000),
+        ..MPS2_DSP
+    },
     Board {
         name: "mps2-m33",
         core: "Cortex-M33F",
@@ -159,8 +279,7 @@ pub const CORES: &[Board] = &[
         // The secure side's addresses: the machine starts there.
         flash: Region { origin: 0x1000_0000, len_bytes: 4 * MIB },
         ram: Region { origin: 0x3800_0000, len_bytes: 4 * MIB },
-        qemu_machine: "mps2-an505",
-        qemu_clock_hz: 20_000_000,
+        qemu: mps2("mps2-an505", 20_000_000),
         ..MPS2
     },
 ];
@@ -176,12 +295,15 @@ const MPS2: Board = Board {
     chip: None,
     flash: Region { origin: 0, len_bytes: 4 * MIB },
     ram: Region { origin: 0x2000_0000, len_bytes: 4 * MIB },
-    qemu: ARM,
-    qemu_machine: "mps2-an385",
-    qemu_clock_hz: 25_000_000,
+    boot: Boot::VectorTable,
+    qemu: mps2("mps2-an385", 25_000_000),
     reset_systick_hz: None,
     serial: None,
 };
+
+const fn mps2(machine: &'static str, clock_hz: u32) -> Option<Qemu> {
+    Some(Qemu { program: ARM, machine, clock_hz })
+}
 
 const MPS2_DSP: Board = Board { target: "thumbv7em-none-eabihf", ..MPS2 };
 
@@ -214,15 +336,15 @@ impl Board {
 }
 
 impl Board {
-    /// QEMU's name of the machine, without options.
-    pub fn machine(&self) -> &'static str {
-        self.qemu_machine.split(',').next().unwrap_or_default()
+    /// QEMU's name of the machine, without options; none where it has no such machine.
+    pub fn machine(&self) -> Option<&'static str> {
+        self.qemu.as_ref()?.machine.split(',').next()
     }
 }
 
 /// The board of that name: its own, or its QEMU machine's.
 pub fn find(name: &str) -> Option<&'static Board> {
-    BOARDS.iter().chain(SUBSETS).find(|board| board.name == name || board.machine() == name)
+    BOARDS.iter().chain(SUBSETS).find(|board| board.name == name || board.machine() == Some(name))
 }
 
 /// Instructions executed in `ticks` of the stopwatch under QEMU's `-icount shift=0`, where each takes 1 ns.

@@ -1,9 +1,11 @@
 //! The commands: one file each, all in one enum.
 
 mod bench;
+mod budget;
 mod demo;
 mod emulated;
 mod files;
+mod flash;
 mod inspect;
 mod network;
 mod onnx;
@@ -35,6 +37,8 @@ enum Command {
     Run(run::Run),
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
+    Budget(budget::BudgetCommand),
+    Flash(flash::Flash),
     Talk(talk::Talk),
     Demo(demo::Demo),
 }
@@ -60,6 +64,8 @@ impl Cli {
             Command::Run(command) => command.run().map(|()| true),
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
+            Command::Budget(command) => command.run(),
+            Command::Flash(command) => command.run(),
             Command::Talk(command) => command.run(),
             Command::Demo(command) => command.run(),
         }

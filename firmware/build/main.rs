@@ -6,7 +6,7 @@ mod boards;
 mod noise;
 mod samples;
 
-use boards::{BOARDS, Board, CORES, SUBSETS};
+use boards::{BOARDS, Board, Boot, CORES, SECOND_STAGE_BYTES, SUBSETS};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -70,7 +70,14 @@ fn memory_x(board: &Board) -> String {
     let line = |name: &str, region: &boards::Region| {
         format!("  {name} : ORIGIN = {:#010x}, LENGTH = {}\n", region.origin, region.len_bytes)
     };
-    let memory = format!("MEMORY {{\n{}{}}}\n", line("FLASH", &board.flash), line("RAM", &board.ram));
+    let second_stage =
+        boards::Region { origin: board.flash.origin.wrapping_sub(SECOND_STAGE_BYTES), len_bytes: SECOND_STAGE_BYTES };
+    let regions = [line("FLASH", &board.flash), line("RAM", &board.ram)].concat();
+    let memory = match board.boot {
+        Boot::VectorTable => format!("MEMORY {{\n{regions}}}\n"),
+        Boot::SecondStage => format!("MEMORY {{\n{}{regions}}}\n{SECOND_STAGE}", line("BOOT2", &second_stage)),
+        Boot::ImageDefinition => format!("MEMORY {{\n{regions}}}\n{IMAGE_DEFINITION}"),
+    };
     if !board.target.starts_with("riscv") {
         return memory;
     }
@@ -78,6 +85,24 @@ fn memory_x(board: &Board) -> String {
         [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")];
     regions.iter().fold(memory, |all, (region, place)| all + &format!("REGION_ALIAS(\"REGION_{region}\", {place});\n"))
 }
+
+/// Where `src/cpu/second_stage.rs` goes.
+const SECOND_STAGE: &str = "\
+SECTIONS {
+  .boot2 ORIGIN(BOOT2) : { KEEP(*(.boot2)) } > BOOT2
+} INSERT BEFORE .text;
+";
+
+/// The smallest block of an Arm image that the RP2350's boot ROM starts, word by word as the datasheet has it: begin; item
+/// IMAGE_TYPE, one word long, an executable, secure, for Arm, on RP2350; last item; no other block; end.
+const IMAGE_DEFINITION: &str = "\
+SECTIONS {
+  .image_definition : ALIGN(4) {
+    LONG(0xffffded3) LONG(0x10210142) LONG(0x000001ff) LONG(0x00000000) LONG(0xab123579)
+  } > FLASH
+} INSERT AFTER .vector_table;
+_stext = ADDR(.image_definition) + SIZEOF(.image_definition);
+";
 
 /// $PLAN, or the zoo's first network, planned for the board's core.
 fn read_plan(board: &Board) -> Result<(PathBuf, Vec<u8>), String> {

@@ -55,7 +55,7 @@ pub fn generate(plan_bytes: &[u8], board: &Board) -> Result<Sources, String> {
 fn noise(engine: &mut Engine, image_len: usize) -> Result<String, String> {
     let (mut noise, mut crc) = (Noise::new(NOISE_SEED), Crc32::new());
     for _ in 0..NOISE_IMAGES {
-        let image: Vec<i8> = (0..image_len).map(|_| noise.next()).collect();
+        let image: Vec<i8> = (0..image_len).map(|_| noise.value()).collect();
         let logits = engine.infer(&image).map_err(|e| e.to_string())?;
         logits.iter().for_each(|&logit| crc.update(logit.cast_unsigned()));
     }

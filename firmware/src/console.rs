@@ -6,7 +6,7 @@
 use semihosting::io::{self, Write};
 
 /// What fits in a line; a longer one is cut off.
-const MAX_LINE_BYTES: usize = 64;
+const MAX_LINE_BYTES: usize = 96;
 
 /// A piece of a line.
 pub enum Part {

@@ -10,7 +10,7 @@ impl Noise {
     }
 
     /// The next value.
-    pub fn next(&mut self) -> i8 {
+    pub fn value(&mut self) -> i8 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;

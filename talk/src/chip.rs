@@ -36,7 +36,7 @@ pub struct Answer<'a> {
 pub struct Chip<const N: usize> {
     receiver: Receiver<N>,
     /// The row that is to come, 0 between images.
-    row: u16,
+    row: u32,
     /// Of the rows before it.
     image_crc: Crc32,
 }
@@ -79,7 +79,7 @@ impl<const N: usize> Chip<N> {
 }
 
 /// The class: the index of the largest logit, the first of equals.
-fn class_of(logits: &[u8]) -> u16 {
+fn class_of(logits: &[u8]) -> u32 {
     let (mut class, mut largest) = (0, i8::MIN);
     for (index, &logit) in (0..).zip(logits) {
         if logit.cast_signed() > largest {

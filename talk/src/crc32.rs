@@ -11,6 +11,7 @@ impl Crc32 {
     }
 
     /// Takes in a byte. A bit at a time: a table takes a kilobyte of flash, and a serial line is slower.
+    #[inline(never)] // one loop in flash will do
     pub fn update(&mut self, byte: u8) {
         let mut crc = !self.0 ^ u32::from(byte);
         for _ in 0..8 {

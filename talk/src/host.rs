@@ -6,8 +6,8 @@ use crate::message::{Hello, Reply, Request, SelfTest, VERSION};
 use std::vec::Vec;
 use std::{fmt, io};
 
-/// Bytes of the longest reply with its checksum: the answer of a network of as many classes as a u16 counts.
-const MAX_FRAME_LEN: usize = 11 + (1 << 16) + CHECKSUM_LEN;
+/// Bytes of the longest reply with its checksum: the answer of a network of 65,536 classes.
+const MAX_FRAME_LEN: usize = 13 + (1 << 16) + CHECKSUM_LEN;
 
 /// How often a request, or an image's way through its rows, may fail before the chip is given up.
 const ATTEMPTS: usize = 8;
@@ -41,7 +41,7 @@ pub enum HostError {
     /// It has other messages.
     Version {
         /// The chip's version of the table of messages.
-        found: u8,
+        found: u32,
     },
     /// An image that is not of the chip's network.
     ImageLength {
@@ -83,7 +83,7 @@ impl From<io::Error> for HostError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The index of the largest logit.
-    pub class: u16,
+    pub class: u32,
     /// Ticks of the chip's clock that the engine took.
     pub ticks: u32,
     /// Int8 values.
@@ -140,24 +140,25 @@ impl<L: Line> Host<L> {
     /// The image is of another size, or the chip does not answer.
     pub fn classify(&mut self, image: &[i8]) -> Result<Answer, HostError> {
         let Hello { row_len, rows, .. } = self.hello;
-        let expected = usize::from(row_len) * usize::from(rows);
+        let [row_len, rows] = [row_len, rows].map(|len| len as usize);
+        let expected = row_len.saturating_mul(rows);
         if image.len() != expected || image.is_empty() {
             return Err(HostError::ImageLength { expected, found: image.len() });
         }
         let bytes: Vec<u8> = image.iter().map(|&value| value as u8).collect();
-        let rows: Vec<&[u8]> = bytes.chunks_exact(usize::from(row_len)).collect();
+        let rows: Vec<&[u8]> = bytes.chunks_exact(row_len).collect();
         let (mut row, mut setbacks) = (0, 0);
         while setbacks < ATTEMPTS {
-            let number = row as u16;
+            let number = row as u32;
             self.send(Request::Row { number, values: rows[row] })?;
             let next = self.reply(|reply| match reply {
                 Reply::Answer { image_crc, class, ticks, logits } if image_crc == crc32(&bytes) => {
                     Some(Next::Done(Answer { class, ticks, logits: logits.iter().map(|&value| value as i8).collect() }))
                 }
                 Reply::Waiting { row, image_crc } => {
-                    let before = bytes.get(..usize::from(row) * usize::from(row_len));
-                    let is_ours = usize::from(row) < rows.len() && before.is_some_and(|rows| crc32(rows) == image_crc);
-                    Some(Next::Row(if is_ours { row.into() } else { 0 }))
+                    let before = bytes.get(..(row as usize).saturating_mul(row_len));
+                    let is_ours = (row as usize) < rows.len() && before.is_some_and(|rows| crc32(rows) == image_crc);
+                    Some(Next::Row(if is_ours { row as usize } else { 0 }))
                 }
                 _ => None,
             })?;

@@ -24,7 +24,7 @@ impl Network for Sum {
     const ROW_LEN: usize = ROW_LEN;
 
     fn hello(&self) -> Hello {
-        let [row_len, rows] = [ROW_LEN as u16, ROWS as u16];
+        let [row_len, rows] = [ROW_LEN as u32, ROWS as u32];
         Hello { version: VERSION, row_len, rows, answer_len: 4, plan_crc: 0xC0DB_C0DB, ticks_hz: 16_000_000 }
     }
 
@@ -142,7 +142,7 @@ fn a_good_line_carries_every_message() {
     let answer = host.classify(&image).unwrap();
     assert_eq!((answer.ticks, &answer.logits), (77, &expected(&image)));
     let largest = answer.logits.iter().max().unwrap();
-    assert_eq!(&answer.logits[usize::from(answer.class)], largest);
+    assert_eq!(&answer.logits[answer.class as usize], largest);
     let wrong = host.classify(&image[1..]).unwrap_err();
     assert!(matches!(wrong, HostError::ImageLength { expected: 63, found: 62 }), "{wrong}");
 }
@@ -186,7 +186,7 @@ fn no_line_makes_a_chip_answer_wrongly_or_for_ever_silent() {
 fn a_host_that_dies_within_an_image_leaves_nothing_behind() {
     let mut random = Random(9);
     let mut frames = Vec::new();
-    for number in 0..ROWS as u16 {
+    for number in 0..ROWS as u32 {
         Request::Row { number, values: &[0xC0; ROW_LEN] }.send(|byte| frames.push(byte));
     }
     for died_after in 0..frames.len() {
@@ -214,17 +214,10 @@ fn garbage_is_survived() {
 #[test]
 fn requests_that_make_no_sense_are_answered_with_the_row_to_send() {
     let mut line = BadLine::new(1);
-    for payload in [
-        &[][..],
-        &[0],
-        &[1, 1],
-        &[2],
-        &[2, 0],
-        &[2, 0, 0],
-        &[2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-        &[4, 0],
-        &[0x82, 0, 0],
-    ] {
+    let row = |number: u8, len: usize| [&[2, number, 0, 0, 0][..], &[7; ROW_LEN + 1][..len]].concat();
+    let rows = [row(0, ROW_LEN - 1), row(0, ROW_LEN + 1), row(3, ROW_LEN), row(0, 0)];
+    let others = [&[][..], &[0], &[1, 1], &[2], &[2, 0, 0, 0], &[4, 0], &[0x82, 0, 0]];
+    for payload in rows.iter().map(Vec::as_slice).chain(others) {
         let mut sender = talk::frame::Sender::begin(|byte| (&mut line).send(&[byte]).unwrap());
         sender.put_all(payload);
         sender.end();

@@ -1,13 +1,17 @@
 //! The very ELF that is flashed, in QEMU's machine of the same chip: the same bits as on the host, within the chip's RAM.
 
 use data::digits;
-use export::board::{self, BOARDS, Board, Emulated, Firmware, SUBSETS};
+use export::board::{self, BOARDS, Board, Budget, Emulated, Firmware, Program, SUBSETS, SerialLine};
 use export::plan::{self, Options, Target};
 use export::quantize::QuantGraph;
+use export::validate::images::to_steps;
 use export::validate::{self, Stage};
-use infer_nostd::Plan;
-use std::collections::BTreeSet;
+use infer_nostd::plan::crc32;
+use infer_nostd::{Engine, Plan};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use talk::host::{Host, Line};
+use talk::message::Request;
 use tests::generate::Generator;
 use tests::zoo::{int8, read};
 
@@ -41,7 +45,7 @@ fn the_shipped_networks_give_the_hosts_bits_on_every_board() {
     for network in models::zoo::NAMES {
         let graph = int8(network);
         let expected = on_this_machine(&read(network, "net.plan"), &images);
-        for board in BOARDS {
+        for board in board::emulated() {
             let smallest = Options { target: board::target(board), smallest: true, ..Options::default() };
             let smallest = plan::plan_for(&graph, &smallest).expect("a network that ships");
             let fastest = board::fastest_plan(&graph, board).expect("a plan that fits");
@@ -65,7 +69,7 @@ fn shipped(board: &Board) -> Vec<u8> {
 #[test]
 fn the_self_test_passes_and_says_so_by_its_status() {
     let mut checksums = BTreeSet::new();
-    for board in BOARDS {
+    for board in board::emulated() {
         let firmware = Firmware::build(board, &shipped(board)).unwrap_or_else(|e| panic!("{e}"));
         let output = firmware.run(&[], Duration::from_secs(60)).unwrap_or_else(|e| panic!("{e}"));
         assert!(output.status.success(), "{}", output.printed);
@@ -78,9 +82,59 @@ fn the_self_test_passes_and_says_so_by_its_status() {
     assert_eq!(checksums.len(), 1, "the boards' logits differ: {checksums:?}");
 }
 
+/// The program that answers on a serial line, after noise on it and a host that went away within an image.
+#[test]
+fn every_emulated_board_answers_on_its_serial_line() {
+    let images = digit_images();
+    for board in board::emulated() {
+        let bytes = shipped(board);
+        let words = plan::words(&bytes);
+        let checked = Plan::parse(&words).expect("a plan that passes its check");
+        let firmware = Firmware::program(Program::Serve, board, &bytes).unwrap_or_else(|e| panic!("{e}"));
+        let static_bytes = firmware.image.static_bytes;
+        let mut line = SerialLine::emulated(firmware).unwrap_or_else(|e| panic!("{e}"));
+        let garbage: Vec<u8> = (0..500u32).map(|i| (i * i >> 3) as u8).collect();
+        line.send(&garbage).expect("a line");
+        Request::Row { number: 0, values: &[7; 28] }.send(|byte| line.send(&[byte]).expect("a line"));
+
+        let mut host = Host::connect(line).unwrap_or_else(|e| panic!("{}: {e}", board.name));
+        assert_eq!(host.hello().plan_crc, crc32(&words, 0), "{}", board.name);
+        let test = host.self_test().unwrap_or_else(|e| panic!("{}: {e}", board.name));
+        assert!(test.passed, "{}: {test:?}", board.name);
+        assert_eq!(test.static_bytes as usize, static_bytes, "{}: as the ELF has it", board.name);
+        let ram = test.static_bytes + test.stack_bytes;
+        assert!(test.stack_bytes > 0 && ram < board.ram.len_bytes, "{}: {test:?}", board.name);
+        for image in to_steps(&images[..3 * checked.input().len()], &checked.input()).chunks(checked.input().len()) {
+            let mut arena = vec![0; checked.arena_words()];
+            let mut engine = Engine::new(checked, &mut arena).expect("an arena of the plan's size");
+            let answer = host.classify(image).unwrap_or_else(|e| panic!("{}: {e}", board.name));
+            assert_eq!(engine.infer(image).expect("an image of the right size"), answer.logits, "{}", board.name);
+            assert!(answer.ticks > 0, "{}", board.name);
+        }
+    }
+}
+
+/// Every board's firmware builds, passes the checks of `board::image`, and takes no more than firmware/budgets.json allows.
+#[test]
+fn every_board_keeps_its_budget() {
+    let graph = int8("mnist-cnn");
+    let record = include_str!("../../firmware/budgets.json");
+    let record: BTreeMap<String, Budget> = serde_json::from_str(record).expect("a record of budgets");
+    let mut beyond = Vec::new();
+    for board in BOARDS {
+        let smallest = Options { target: board::target(board), smallest: true, ..Options::default() };
+        let plan = plan::to_bytes(&plan::plan_for(&graph, &smallest).expect("a network that ships"));
+        let found = Budget::measure(board, &plan).unwrap_or_else(|e| panic!("{e}"));
+        let agreed = record.get(board.name).unwrap_or_else(|| panic!("{} is not on record", board.name));
+        beyond.extend(found.beyond(agreed).into_iter().map(|sentence| format!("{}: {sentence}", board.name)));
+    }
+    assert!(beyond.is_empty(), "{}\nif it is worth it: export budget --bless", beyond.join("\n"));
+}
+
 #[test]
 fn a_missing_file_is_told_and_ends_with_status_2() {
-    let firmware = Firmware::build(&BOARDS[0], &shipped(&BOARDS[0])).unwrap_or_else(|e| panic!("{e}"));
+    let stm32f405 = board::board("stm32f405").expect("in the table");
+    let firmware = Firmware::build(stm32f405, &shipped(stm32f405)).unwrap_or_else(|e| panic!("{e}"));
     let output = firmware.run(&["classify"], Duration::from_secs(60)).unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", output.printed);
     assert_eq!(output.printed, "cannot read images.i8\n");

@@ -1,9 +1,9 @@
 //! Builds the firmware around a plan, and the plugin that counts what it does.
 
+use super::image::{self, Image};
 use super::{Board, BoardError};
 use crate::plan;
 use infer_nostd::plan::crc32;
-use object::{Object, ObjectSegment};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 pub struct Firmware {
     /// What it is for.
     pub board: &'static Board,
-    /// Bytes of flash it takes: code, constants, the plan and, in the application, the sample images.
-    pub flash_bytes: usize,
+    /// What it takes of the chip: code, constants, the plan and, in the application, the sample images.
+    pub image: Image,
     elf: PathBuf,
     /// Holds the ELF, so that the next build does not replace it.
     _dir: TempDir,
@@ -48,10 +48,11 @@ impl Program {
 }
 
 impl Firmware {
-    /// Builds the application around the bytes of a plan; adds Rust's target for the board where it is missing.
+    /// Builds the application around the bytes of a plan; adds Rust's target for the board where it is missing. What the chip
+    /// would not start is not handed out.
     ///
     /// # Errors
-    /// No source, no target, or cargo's own words.
+    /// No source, no target, cargo's own words, or [`BoardError::Image`].
     pub fn build(board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
         Self::program(Program::Application, board, plan)
     }
@@ -73,7 +74,7 @@ impl Firmware {
         let elf = path.join("firmware");
         fs::copy(&built, &elf).map_err(BoardError::io(built.display().to_string()))?;
         let bytes = fs::read(&elf).map_err(BoardError::io(elf.display().to_string()))?;
-        Ok(Self { board, flash_bytes: flash_bytes(&bytes, board)?, elf, _dir: dir })
+        Ok(Self { board, image: image::check(&bytes, board)?, elf, _dir: dir })
     }
 
     /// The ELF's path, as long as this lives.
@@ -157,13 +158,4 @@ fn ensure_target(root: &Path, target: &'static str) -> Result<(), BoardError> {
     }
     let added = Command::new("rustup").current_dir(root).args(["target", "add", target]).output();
     if added.is_ok_and(|output| output.status.success()) { Ok(()) } else { Err(BoardError::NoTarget { target }) }
-}
-
-/// What the loader writes to flash: all that the file has of every segment.
-fn flash_bytes(elf: &[u8], board: &Board) -> Result<usize, BoardError> {
-    let broken = |_| BoardError::Build { board: board.name, log: "the linker's output is not an ELF".into() };
-    let file = object::File::parse(elf).map_err(broken)?;
-    // `.data` is addressed in RAM and yet loaded from flash; `.bss` has nothing in the file.
-    let segments = file.segments().map(|segment| segment.file_range().1 as usize);
-    Ok(segments.sum())
 }

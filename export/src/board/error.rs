@@ -15,10 +15,16 @@ pub enum BoardError {
         found: String,
     },
     /// A board that the table does not have.
-    #[error("there is no board `{found}`: expected {}", places())]
+    #[error("there is no board `{found}`: expected {}", BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", "))]
     UnknownBoard {
         /// What was given.
         found: String,
+    },
+    /// A board that QEMU does not have.
+    #[error("QEMU has no machine for {board}: expected {}", places())]
+    NotEmulated {
+        /// The board.
+        board: &'static str,
     },
     /// A core that the table does not have.
     #[error("there is no core `{found}`: expected {}", CORES.iter().map(core_name).collect::<Vec<_>>().join(", "))]
@@ -46,6 +52,14 @@ pub enum BoardError {
         /// What cargo said.
         log: String,
     },
+    /// What was linked would not start on the chip, or not fit it.
+    #[error("the firmware for {board} is wrong: {reason}. Check firmware/boards.rs and the linker's script")]
+    Image {
+        /// The board.
+        board: &'static str,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// cargo ended with an error.
     #[error("the plugin that counts (counter/) does not build:\n{log}")]
     BuildCounter {
@@ -55,6 +69,58 @@ pub enum BoardError {
     /// A board without a serial line, or without a driver for it.
     #[error("`serve` needs a serial line, and {board} has none that it knows: expected one of {}", with_serial())]
     NoSerial {
+        /// The board.
+        board: &'static str,
+    },
+    /// A board that is not there to be flashed.
+    #[error("{board} is a machine of QEMU's: there is nothing to flash")]
+    NotFlashed {
+        /// The board.
+        board: &'static str,
+    },
+    /// There is no probe-rs.
+    #[error(
+        "probe-rs is not installed, and flashing needs it: `cargo install probe-rs-tools --locked`, or the installer at \
+         https://probe.rs/docs/getting-started/installation"
+    )]
+    NoProbeRs,
+    /// probe-rs finds no probe.
+    #[error(
+        "no debug probe was found: plug in the {title}, or the probe on its SWD pins; where it is plugged in, see \
+         https://probe.rs/docs/getting-started/probe-setup for the rights to use it"
+    )]
+    NoProbe {
+        /// What people call the board.
+        title: &'static str,
+    },
+    /// probe-rs finds several probes.
+    #[error("several debug probes were found: choose one of `probe-rs list` with --probe VID:PID:SERIAL")]
+    ManyProbes,
+    /// The chip's memory is protected.
+    #[error("the chip of {board} is locked: --unlock erases it, with everything in it, and goes on")]
+    Locked {
+        /// The board.
+        board: &'static str,
+    },
+    /// probe-rs does not know the chip.
+    #[error("this probe-rs does not know {chip}: install a newer probe-rs (0.32 knows it)")]
+    UnknownChip {
+        /// probe-rs's name of the chip.
+        chip: &'static str,
+    },
+    /// The probe does not reach the chip, or finds another.
+    #[error(
+        "the probe does not reach a {chip}: expected a {title} with power, and its SWD pins on the probe; --board names another"
+    )]
+    Unreachable {
+        /// What people call the board.
+        title: &'static str,
+        /// probe-rs's name of the chip.
+        chip: &'static str,
+    },
+    /// Anything else.
+    #[error("probe-rs could not flash {board}: probe-rs's words are above")]
+    Flash {
         /// The board.
         board: &'static str,
     },
@@ -129,6 +195,20 @@ pub enum BoardError {
         /// Its output.
         printed: String,
     },
+    /// Nobody answers on its serial line.
+    #[error("{board}: {cause}")]
+    Talk {
+        /// The board.
+        board: &'static str,
+        /// Why not.
+        cause: talk::host::HostError,
+    },
+    /// It answers, and wrongly.
+    #[error("the firmware on {board} does not give this machine's logits for its self-test's noise")]
+    SelfTest {
+        /// The board.
+        board: &'static str,
+    },
     /// It ended well and yet did not answer every image.
     #[error(
         "the firmware on {board} answered with {found} values, expected {expected}: the images did not reach it whole; run it again"
@@ -159,8 +239,8 @@ impl BoardError {
 }
 
 fn places() -> String {
-    let names: Vec<String> = BOARDS.iter().map(|b| format!("qemu:{} (or qemu:{})", b.name, b.machine())).collect();
-    names.join(", ")
+    let place = |board: &super::Board| Some(format!("qemu:{} (or qemu:{})", board.name, board.machine()?));
+    BOARDS.iter().filter_map(place).collect::<Vec<_>>().join(", ")
 }
 
 fn with_serial() -> String {

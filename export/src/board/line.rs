@@ -55,12 +55,12 @@ impl SerialLine {
     /// # Errors
     /// No QEMU.
     pub fn emulated(firmware: Firmware) -> Result<Self, BoardError> {
-        let mut command = qemu::machine(firmware.board, firmware.elf(), "stdio");
+        let machine = qemu::machine_of(firmware.board)?;
+        let mut command = qemu::command(machine, firmware.elf(), "stdio");
         command.args(["-icount", "shift=0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|cause| qemu::spawn_error(firmware.board, cause))?;
+        let mut child = command.spawn().map_err(|cause| qemu::spawn_error(machine, cause))?;
         let pipes = child.stdin.take().zip(child.stdout.take());
-        let (to, from) =
-            pipes.ok_or_else(|| BoardError::io(firmware.board.qemu)(io::Error::other("no pipes to it")))?;
+        let (to, from) = pipes.ok_or_else(|| BoardError::io(machine.program)(io::Error::other("no pipes to it")))?;
         Ok(Self::new(from, to, Some((child, firmware))))
     }
 

@@ -4,20 +4,26 @@
 //! The ELF that answers is the one that `probe-rs` flashes; what is compiled for the emulator alone is the bench.
 
 pub mod bench;
+mod budget;
 mod build;
 mod error;
+mod flash;
+mod image;
 mod line;
 mod qemu;
 mod stage;
 #[path = "../../../firmware/boards.rs"]
 mod table;
 
+pub use budget::Budget;
 pub use build::{Firmware, Program};
 pub use error::BoardError;
+pub use flash::Probe;
+pub use image::Image;
 pub use line::SerialLine;
-pub use qemu::{Figures, Output, has_qemu};
+pub use qemu::{Figures, Output, check_qemu};
 pub use stage::Emulated;
-pub use table::{BOARDS, Board, CORES, Frame, Region, SUBSETS, Serial, instructions};
+pub use table::{BOARDS, Board, CORES, Frame, Qemu, Region, SUBSETS, Serial, instructions};
 
 use crate::plan::{self, Options, PlanError, Target};
 use crate::quantize::QuantGraph;
@@ -32,7 +38,8 @@ impl FromStr for On {
 
     fn from_str(text: &str) -> Result<Self, BoardError> {
         let name = text.strip_prefix("qemu:").ok_or_else(|| BoardError::NotAPlace { found: text.into() })?;
-        board(name).map(On)
+        let board = board(name)?;
+        if board.qemu.is_some() { Ok(On(board)) } else { Err(BoardError::NotEmulated { board: board.name }) }
     }
 }
 
@@ -40,6 +47,11 @@ impl std::fmt::Debug for On {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "qemu:{}", self.0.name)
     }
+}
+
+/// The boards that QEMU has a machine for.
+pub fn emulated() -> impl Iterator<Item = &'static Board> {
+    BOARDS.iter().filter(|board| board.qemu.is_some())
 }
 
 /// The board of that name: its own, or its QEMU machine's.
@@ -104,13 +116,13 @@ mod tests {
         for board in BOARDS.iter().chain(CORES) {
             let target = Target::from_name(board.plan_target).unwrap_or_else(|| panic!("{}", board.plan_target));
             let core = board.core.to_lowercase();
-            assert!(target == Target::Portable || core.trim_end_matches('f') == board.plan_target, "{core}");
+            assert!(target == Target::Portable || core.trim_end_matches(['f', '+']) == board.plan_target, "{core}");
         }
     }
 
     #[test]
     fn a_core_goes_by_its_short_name() {
-        assert_eq!(core("m33").unwrap().qemu_machine, "mps2-an505");
+        assert_eq!(core("m33").unwrap().machine(), Some("mps2-an505"));
         assert!(core("m55").is_err_and(|e| e.to_string().contains("m0, m3, m4, m7, m33")));
     }
 
@@ -119,5 +131,10 @@ mod tests {
         let text = |name: &str| name.parse::<On>().unwrap_err().to_string();
         assert!(text("qemu:arduino").contains("stm32f405"), "{}", text("qemu:arduino"));
         assert!(text("stm32f405").contains("qemu:stm32f405"), "{}", text("stm32f405"));
+        assert!(
+            text("qemu:rp2040").contains("no machine for rp2040: expected qemu:stm32f405"),
+            "{}",
+            text("qemu:rp2040")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Runs firmware in QEMU.
 
-use super::{Board, BoardError, Firmware, instructions};
+use super::{Board, BoardError, Firmware, Qemu, instructions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -43,47 +43,67 @@ impl Firmware {
 
     /// The same in `folder`, where the firmware looks for its files.
     pub(super) fn run_in(&self, folder: &Path, args: &[&str], limit: Duration) -> Result<Output, BoardError> {
+        let qemu = machine_of(self.board)?;
         let semihosting =
             args.iter().fold("enable=on,target=native".to_owned(), |all, arg| all + ",arg=" + &arg.replace(',', ",,"));
-        let mut command = machine(self.board, self.elf(), "null");
+        let mut command = command(qemu, self.elf(), "null");
         command.current_dir(folder).args(["-icount", "shift=0", "-semihosting-config", &semihosting]);
-        finish(self.board, command, limit)
+        finish(self.board, qemu, command, limit)
     }
 }
 
-/// QEMU's command line for a board's machine, an ELF and what its serial line goes to, semihosting left open.
-pub(super) fn machine(board: &Board, elf: &Path, serial: &str) -> Command {
-    let mut command = Command::new(board.qemu);
-    command
-        .args(["-machine", board.qemu_machine, "-nographic", "-monitor", "none", "-serial", serial, "-kernel"])
-        .arg(elf);
+/// A board's machine.
+pub(super) fn machine_of(board: &'static Board) -> Result<&'static Qemu, BoardError> {
+    board.qemu.as_ref().ok_or(BoardError::NotEmulated { board: board.name })
+}
+
+/// QEMU's command line for a machine, an ELF and what its serial line goes to, semihosting left open.
+pub(super) fn command(qemu: &Qemu, elf: &Path, serial: &str) -> Command {
+    let mut command = Command::new(qemu.program);
+    let options = ["-machine", qemu.machine, "-nographic", "-monitor", "none", "-serial", serial, "-kernel"];
+    command.args(options).arg(elf);
     command
 }
 
 /// Runs QEMU to its end, or to the limit.
-pub(super) fn finish(board: &'static Board, mut command: Command, limit: Duration) -> Result<Output, BoardError> {
+pub(super) fn finish(
+    board: &'static Board,
+    qemu: &'static Qemu,
+    mut command: Command,
+    limit: Duration,
+) -> Result<Output, BoardError> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    wait(board, child.map_err(|error| spawn_error(board, error))?, limit)
+    let child = child.map_err(|error| spawn_error(qemu, error))?;
+    wait(child, limit).map_err(BoardError::io(qemu.program))?.map_err(|printed| BoardError::Timeout {
+        board: board.name,
+        seconds: limit.as_secs(),
+        printed,
+    })
 }
 
-/// Whether the QEMU that has the board's machine is installed.
-pub fn has_qemu(board: &Board) -> bool {
-    Command::new(board.qemu).arg("--version").output().is_ok_and(|output| output.status.success())
+/// Whether the board has a machine and the QEMU that has it is installed.
+///
+/// # Errors
+/// [`BoardError::NotEmulated`], [`BoardError::NoQemu`].
+pub fn check_qemu(board: &'static Board) -> Result<(), BoardError> {
+    let program = machine_of(board)?.program;
+    let runs = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if runs { Ok(()) } else { Err(BoardError::NoQemu { program }) }
 }
 
-pub(super) fn spawn_error(board: &'static Board, error: io::Error) -> BoardError {
+pub(super) fn spawn_error(qemu: &'static Qemu, error: io::Error) -> BoardError {
     match error.kind() {
-        io::ErrorKind::NotFound => BoardError::NoQemu { program: board.qemu },
-        _ => BoardError::io(board.qemu)(error),
+        io::ErrorKind::NotFound => BoardError::NoQemu { program: qemu.program },
+        _ => BoardError::io(qemu.program)(error),
     }
 }
 
-/// Waits for the child while its output is read, so that it never blocks on a full pipe.
-fn wait(board: &'static Board, mut child: Child, limit: Duration) -> Result<Output, BoardError> {
+/// Waits for the child while its output is read, so that it never blocks on a full pipe; only its output where it takes too long.
+fn wait(mut child: Child, limit: Duration) -> io::Result<Result<Output, String>> {
     let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let started = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(BoardError::io(board.qemu))? {
+        if let Some(status) = child.try_wait()? {
             break Some(status);
         }
         if started.elapsed() > limit {
@@ -95,10 +115,10 @@ fn wait(board: &'static Board, mut child: Child, limit: Duration) -> Result<Outp
     };
     let [out, err] = [out, err].map(|reader| reader.join().unwrap_or_default());
     let printed = out + &err;
-    match status {
+    Ok(match status {
         Some(status) => Ok(Output { printed, status }),
-        None => Err(BoardError::Timeout { board: board.name, seconds: limit.as_secs(), printed }),
-    }
+        None => Err(printed),
+    })
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
@@ -127,8 +147,8 @@ impl Output {
             self.number(figure).ok_or_else(missing)
         };
         Ok(Figures {
-            instructions: instructions(figure("ticks_per_image")?, board.qemu_clock_hz),
-            flash_bytes: firmware.flash_bytes,
+            instructions: instructions(figure("ticks_per_image")?, machine_of(board)?.clock_hz),
+            flash_bytes: firmware.image.flash_bytes,
             ram_bytes: figure("ram_bytes")? as usize,
             static_bytes: figure("static_bytes")? as usize,
             stack_bytes: figure("stack_bytes")? as usize,

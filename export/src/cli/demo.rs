@@ -7,7 +7,7 @@ use super::network::Network;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use data::digits;
-use export::board::{self, BOARDS, BoardError, Emulated, Firmware};
+use export::board::{self, Emulated, Firmware, check_qemu};
 use export::plan;
 use export::validate::{self, Stage, images};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl Demo {
         command(&["plan", &int8, "--target", "cortex-m4", "-o", &m4])?;
         command(&["inspect", &m4])?;
 
-        let boards: Vec<_> = BOARDS.iter().filter(|board| board::has_qemu(board)).collect();
+        let boards: Vec<_> = board::emulated().filter(|board| check_qemu(board).is_ok()).collect();
         println!(
             "Every stage answers the same images, each held against the one before{}:",
             emulated_note(boards.is_empty())
@@ -77,7 +77,7 @@ impl Demo {
         let held = command(&validate.into_iter().chain(on).collect::<Vec<_>>())?;
         match boards.first() {
             Some(board) => show(board, Path::new(&int8))?,
-            None => println!("{}", BoardError::NoQemu { program: BOARDS[0].qemu }),
+            None => board::emulated().take(1).filter_map(|board| check_qemu(board).err()).for_each(|e| println!("{e}")),
         }
         Ok(held)
     }

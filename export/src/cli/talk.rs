@@ -4,7 +4,7 @@ use super::network::{self, Network};
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::Split;
-use export::board::{self, Board, BoardError, Firmware, On, Program, SerialLine, has_qemu};
+use export::board::{self, Board, Firmware, On, Program, SerialLine, check_qemu};
 use export::inputs::Inputs;
 use export::plan;
 use export::report::grouped;
@@ -99,15 +99,13 @@ impl Talk {
         let Some(On(board)) = self.on else {
             return Ok(SerialLine::open(self.port.as_deref().unwrap_or_default())?);
         };
-        if !has_qemu(board) {
-            return Err(BoardError::NoQemu { program: board.qemu }.into()); // before the build, which takes its time
-        }
+        check_qemu(board)?; // before the build, which takes its time
         eprintln!("building `serve` for {} …", board.name);
         let firmware = Firmware::program(Program::Serve, board, plan)?;
         println!(
             "{}: {} bytes of flash, {} of them the plan",
             board.name,
-            grouped(firmware.flash_bytes as u64),
+            grouped(firmware.image.flash_bytes as u64),
             grouped(plan.len() as u64)
         );
         Ok(SerialLine::emulated(firmware)?)
@@ -125,7 +123,7 @@ impl Talk {
         for index in 0..count {
             let image = to_steps(&inputs.read([index])?, &plan.input());
             let answer = host.classify(&image)?;
-            right += usize::from(inputs.labels().is_some_and(|labels| answer.class == u16::from(labels[index])));
+            right += usize::from(inputs.labels().is_some_and(|labels| answer.class == u32::from(labels[index])));
             equal += usize::from(engine.infer(&image)? == answer.logits);
             slowest = answer.ticks.max(slowest);
             progress.inc(1);
@@ -139,9 +137,9 @@ impl Talk {
 
     /// What the slowest image took. In QEMU the clock tells instructions.
     fn time(&self, ticks: u32, ticks_hz: u32) -> String {
-        match (self.on, ticks_hz) {
-            (Some(On(board)), _) => {
-                format!("{} instructions an image", grouped(board::instructions(ticks.into(), board.qemu_clock_hz)))
+        match (self.on.and_then(|On(board)| board.qemu.as_ref()), ticks_hz) {
+            (Some(qemu), _) => {
+                format!("{} instructions an image", grouped(board::instructions(ticks.into(), qemu.clock_hz)))
             }
             (None, 0) => "no time taken: the chip has no clock that counts".into(),
             (None, hz) => format!("{} µs an image", grouped(u64::from(ticks) * 1_000_000 / u64::from(hz))),

@@ -10,6 +10,8 @@ use crate::network::{self, Arena, Engine};
 mod cortex_m;
 #[cfg(target_arch = "riscv32")]
 mod riscv;
+#[cfg(feature = "board-rp2040")]
+mod second_stage;
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m::*;
@@ -60,6 +62,8 @@ pub fn write(address: u32, value: u32) {
 pub fn engine() -> &'static mut Engine {
     static mut ARENA: Arena = [0; _];
     static mut ENGINE: MaybeUninit<Engine> = MaybeUninit::uninit();
+    let (arena, engine) = (&raw mut ARENA, &raw mut ENGINE);
     // SAFETY: no other place knows the statics, and `program`'s main function, which the start-up code calls once, is the only caller.
-    unsafe { (*(&raw mut ENGINE)).write(network::engine(&mut *(&raw mut ARENA))) }
+    let (arena, engine) = unsafe { (&mut *arena, &mut *engine) };
+    engine.write(network::engine(arena))
 }

@@ -12,36 +12,37 @@ const BAUD: u32 = 115_200;
 
 /// Sets clock, pins and line up.
 pub fn start() {
-    match SERIAL {
-        Serial::Nrf { tx, rx } => nrf::start(tx, rx),
-        Serial::Stm32f1 => stm32::start_f1(),
-        Serial::Stm32f4 => stm32::start_f4(),
-        Serial::SiFive => sifive::start(),
+    match BOARD.serial {
+        Some(Serial::Nrf { tx, rx }) => nrf::start(tx, rx),
+        Some(Serial::Stm32f1) => stm32::start_f1(),
+        Some(Serial::Stm32f4) => stm32::start_f4_usart1(),
+        Some(Serial::Stm32f411) => stm32::start_f4_usart2(),
+        Some(Serial::SiFive) => sifive::start(),
+        None => unreachable!(), // `serve` is not built for such a board
     }
 }
 
 /// Waits for a byte.
 pub fn receive() -> u8 {
-    match SERIAL {
-        Serial::Nrf { .. } => nrf::receive(),
-        Serial::Stm32f1 => stm32::receive(stm32::F1),
-        Serial::Stm32f4 => stm32::receive(stm32::F4),
-        Serial::SiFive => sifive::receive(),
+    match BOARD.serial {
+        Some(Serial::Nrf { .. }) => nrf::receive(),
+        Some(Serial::Stm32f1) => stm32::receive(stm32::F1_USART1),
+        Some(Serial::Stm32f4) => stm32::receive(stm32::F4_USART1),
+        Some(Serial::Stm32f411) => stm32::receive(stm32::F4_USART2),
+        Some(Serial::SiFive) => sifive::receive(),
+        None => unreachable!(),
     }
 }
 
 /// Sends a byte as soon as there is room for it.
 #[inline(never)]
 pub fn send(byte: u8) {
-    match SERIAL {
-        Serial::Nrf { .. } => nrf::send(byte),
-        Serial::Stm32f1 => stm32::send(stm32::F1, byte),
-        Serial::Stm32f4 => stm32::send(stm32::F4, byte),
-        Serial::SiFive => sifive::send(byte),
+    match BOARD.serial {
+        Some(Serial::Nrf { .. }) => nrf::send(byte),
+        Some(Serial::Stm32f1) => stm32::send(stm32::F1_USART1, byte),
+        Some(Serial::Stm32f4) => stm32::send(stm32::F4_USART1, byte),
+        Some(Serial::Stm32f411) => stm32::send(stm32::F4_USART2, byte),
+        Some(Serial::SiFive) => sifive::send(byte),
+        None => unreachable!(),
     }
 }
-
-const SERIAL: Serial = match BOARD.serial {
-    Some(serial) => serial,
-    None => panic!("this board's serial line has no driver here"),
-};

@@ -21,9 +21,7 @@ impl Plugin {
     /// # Errors
     /// No QEMU to plug it in, no source, or cargo's own words.
     pub fn build() -> Result<Self, BoardError> {
-        if !qemu::has_qemu(&CORES[0]) {
-            return Err(BoardError::NoQemu { program: CORES[0].qemu });
-        }
+        qemu::check_qemu(&CORES[0])?;
         build::counter().map(Self)
     }
 
@@ -41,10 +39,11 @@ impl Plugin {
     ) -> Result<Report, BoardError> {
         let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
         let out = dir.path().join("report");
-        let mut command = qemu::machine(core, elf, "null");
+        let machine = qemu::machine_of(core)?;
+        let mut command = qemu::command(machine, elf, "null");
         command.args(["-semihosting-config", "enable=on,target=native"]);
         command.arg("-plugin").arg(self.arguments(&out, laps, model));
-        let run = qemu::finish(core, command, LIMIT)?;
+        let run = qemu::finish(core, machine, command, LIMIT)?;
         if !run.status.success() {
             return Err(match run.printed.contains("plugin") {
                 true => BoardError::NoPlugins { printed: run.printed },

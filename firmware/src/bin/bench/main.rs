@@ -4,7 +4,7 @@
 //! board it prints SysTick's ticks by operator, which are cycles there:
 //!
 //! ```text
-//! cargo run -p firmware --bin bench --profile firmware --target thumbv7em-none-eabihf --features board-stm32f405
+//! cargo flash-stm32f405 --bin bench
 //! ```
 //!
 //! It ends with exit status 0, or 1 where a logit is not the host's.

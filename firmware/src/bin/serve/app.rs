@@ -13,6 +13,8 @@ use talk::message::{Hello, ROW_HEADER_LEN, SelfTest, VERSION};
 
 firmware::program!(run, on_fault: |_, _| cpu::reset());
 
+const _: () = assert!(BOARD.serial.is_some(), "the board has no serial line that `uart` has a driver for");
+
 /// The longest frame there is to take: a row's.
 const FRAME_LEN: usize = ROW_HEADER_LEN + ROW_LEN + CHECKSUM_LEN;
 
@@ -38,9 +40,9 @@ impl Network for Timed<'_> {
     fn hello(&self) -> Hello {
         Hello {
             version: VERSION,
-            row_len: ROW_LEN as u16,
-            rows: ROWS as u16,
-            answer_len: LOGITS as u16,
+            row_len: ROW_LEN as u32,
+            rows: ROWS as u32,
+            answer_len: LOGITS as u32,
             plan_crc: PLAN_CRC,
             ticks_hz: BOARD.reset_systick_hz.unwrap_or(0),
         }
@@ -68,7 +70,7 @@ impl Network for Timed<'_> {
         for _ in 0..NOISE_IMAGES {
             self.start();
             for _ in 0..ROWS {
-                row.fill_with(|| noise.next().cast_unsigned());
+                row.fill_with(|| noise.value().cast_unsigned());
                 if let Some(Answer { ticks, logits }) = self.push_row(&row) {
                     logits.iter().for_each(|&logit| crc.update(logit));
                     slowest = ticks.max(slowest);

@@ -1,0 +1,54 @@
+//! `export flash`: a network onto a board, through a debug probe.
+
+use super::network::Network;
+use anyhow::{Context, Result};
+use export::board::{self, Firmware, Probe, Program};
+use export::report::grouped;
+use std::path::PathBuf;
+
+/// Build a board's firmware around a network, flash it with probe-rs and show its self-test
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  export flash --board nrf52833
+  export flash models/mnist-dsres --board stm32f411 --probe 0483:374b
+  export flash net.plan --board rp2040 --serve      # then: export talk net.plan --port /dev/ttyACM0
+
+An int8 ONNX file is planned for the board's core, the fastest that fits; a plan goes as it is.")]
+pub struct Flash {
+    /// A plan, an int8 ONNX file, or a folder with int8.onnx
+    #[arg(default_value = "models/mnist-cnn", value_name = "NET")]
+    network: PathBuf,
+    /// The board, by its chip's short name (firmware/README.md has the list)
+    #[arg(long, value_name = "BOARD")]
+    board: String,
+    /// The probe, VID:PID or VID:PID:SERIAL as `probe-rs list` shows it; needed where there are several
+    #[arg(long, value_name = "SELECTOR")]
+    probe: Option<String>,
+    /// Flash the program that answers on the serial line, for `export talk`, and leave it running
+    #[arg(long)]
+    serve: bool,
+    /// Erase a chip that is locked, with everything in it
+    #[arg(long)]
+    unlock: bool,
+}
+
+impl Flash {
+    /// Builds, flashes, runs; false where the self-test fails.
+    pub fn run(&self) -> Result<bool> {
+        let board = board::board(&self.board)?;
+        let plan = Network::open(&self.network)?.plan_for(board)?;
+        let program = if self.serve { Program::Serve } else { Program::Application };
+        eprintln!("building the firmware for {} …", board.title);
+        let firmware = Firmware::program(program, board, &plan).with_context(|| self.network.display().to_string())?;
+        let image = firmware.image;
+        println!(
+            "{}: {} bytes of flash, {} of static RAM, {} left for the stack",
+            board.name,
+            grouped(image.flash_bytes as u64),
+            grouped(image.static_bytes as u64),
+            grouped(image.stack_room as u64),
+        );
+        let probe = Probe { selector: self.probe.clone(), may_unlock: self.unlock };
+        if self.serve { probe.leave(&firmware).map(|()| true) } else { probe.run(&firmware) }.map_err(Into::into)
+    }
+}
