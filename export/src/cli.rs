@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod inspect;
 mod network;
+mod normalize;
 mod onnx;
 mod plan;
 mod progress;
@@ -31,6 +32,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Onnx(onnx::Onnx),
+    Normalize(normalize::Normalize),
     Quantize(quantize::Quantize),
     Plan(plan::Plan),
     Validate(validate::Validate),
@@ -58,6 +60,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<bool> {
         match self.command.unwrap_or(Command::Demo(demo::Demo::default())) {
             Command::Onnx(command) => command.run().map(|()| true),
+            Command::Normalize(command) => command.run().map(|()| true),
             Command::Quantize(command) => command.run().map(|()| true),
             Command::Plan(command) => command.run().map(|()| true),
             Command::Validate(command) => command.run(),

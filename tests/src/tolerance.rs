@@ -20,3 +20,9 @@ pub const DIGITS_ACCURACY: f64 = 97.0;
 
 /// Least SQNR of any layer of the zoo against float, in dB: int8 keeps a hundredth of a tensor's range, and errors of layers add up.
 pub const LAYER_SQNR_DB: f64 = 20.0;
+
+/// Largest difference between a network of a few layers as it was written and in its normal form, both in tract, for values of about one.
+///
+/// Folding a normalization or a factor into weights rounds each weight once more, and a sum takes its terms in another order: some units in the last
+/// place (1e-7) a layer.
+pub const NORMAL_FORM: f32 = 5e-6;
