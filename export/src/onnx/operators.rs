@@ -27,7 +27,7 @@ pub(super) fn read_op(form: &Form) -> Op {
 
 /// The operator that `op_type` with these attributes is, for nodes that spell it in another form.
 pub(crate) fn operator(op_type: &str, attributes: &BTreeMap<String, Attribute>, weight_dims: Option<&[usize]>) -> Op {
-    let attributes = &Attributes(attributes.clone());
+    let attributes = Attributes(attributes);
     let (constants, present) = (vec![], vec![]);
     read_op(&Form { op_type, opset: super::OPSET_WRITTEN, attributes, constants, present, weight_dims })
 }

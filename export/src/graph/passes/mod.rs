@@ -7,7 +7,7 @@ mod affine;
 mod arrays;
 mod bounds;
 mod constants;
-mod dead;
+pub mod dead;
 pub mod fuse_activation;
 pub mod gemm;
 mod identity;
