@@ -80,6 +80,8 @@ fn a_forged_record_is_found() {
     for at in [
         offset_of!(Tensor, plane_len),
         offset_of!(Tensor, slot_len),
+        offset_of!(Tensor, lanes),
+        offset_of!(Tensor, planes),
         offset_of!(Tensor, reciprocal),
         offset_of!(Tensor, reciprocal_shift),
     ] {
@@ -87,15 +89,23 @@ fn a_forged_record_is_found() {
     }
     let record = HEADER_WORDS + Plan::parse(&words).expect("planned and checked").tensor_count() * TENSOR_WORDS;
     let operator = |at, change: fn(u8) -> u8| cause(&forged_byte(&words, record, at, change));
-    for at in [offset_of!(Operator, kind), offset_of!(Operator, kernel), offset_of!(Operator, count_include_pad)] {
+    for at in [
+        offset_of!(Operator, kind),
+        offset_of!(Operator, kernel),
+        offset_of!(Operator, count_include_pad),
+        offset_of!(Operator, merges),
+    ] {
         assert_eq!(operator(at, |_| 255), PlanError::UnknownKind(0), "byte {at}");
     }
+    assert_eq!(operator(offset_of!(Operator, inputs), |_| 255), PlanError::BadInput(0));
     for at in [
         offset_of!(Operator, advance),
         offset_of!(Operator, reach),
         offset_of!(Operator, end),
         offset_of!(Operator, blocks),
         offset_of!(Operator, shorter),
+        offset_of!(Operator, rows_each),
+        offset_of!(Operator, reserved),
     ] {
         assert_eq!(operator(at, |byte| byte ^ 1), PlanError::BadSteps(0), "byte {at}");
     }

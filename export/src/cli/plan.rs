@@ -26,7 +26,7 @@ pub struct Plan {
     /// Most bytes of flash that the plan may take
     #[arg(long, value_name = "BYTES")]
     flash_budget: Option<usize>,
-    /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; 1 KB or so of other stack comes on top
+    /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; half a KB or so of other stack comes on top
     #[arg(long, value_name = "BYTES")]
     ram_budget: Option<usize>,
     /// Take the smallest packing of every layer that is at most 1.75 times as slow as its fastest

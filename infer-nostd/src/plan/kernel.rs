@@ -105,7 +105,7 @@ impl Window {
 
 impl Kernel {
     /// The kernel of that number.
-    pub const fn from_u8(kernel: u8) -> Option<Self> {
+    pub(crate) const fn from_u8(kernel: u8) -> Option<Self> {
         Some(match kernel {
             0 => Self::Portable,
             1 => Self::Widened16,

@@ -19,7 +19,7 @@ pub enum Layout {
 
 impl Layout {
     /// The layout of that number.
-    pub const fn from_u8(layout: u8) -> Option<Self> {
+    pub(crate) const fn from_u8(layout: u8) -> Option<Self> {
         Some(match layout {
             0 => Self::ChannelsLast,
             1 => Self::Pairs,

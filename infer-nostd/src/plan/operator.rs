@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// The kind of that number.
-    pub const fn from_u8(kind: u8) -> Option<Self> {
+    pub(crate) const fn from_u8(kind: u8) -> Option<Self> {
         Some(match kind {
             0 => Self::Conv2d,
             1 => Self::Depthwise,
