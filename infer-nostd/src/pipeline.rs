@@ -1,13 +1,11 @@
 //! Runs a plan, a row at a time.
 
-use crate::arch;
+use crate::arch::arena::Arena;
 use crate::ops::{self, Step};
 use crate::plan::{Kernel, Kind, MAX_TENSORS, Plan, Tensor, Uses};
 use crate::ring::{RowMut, Rows};
-use crate::schedule::{self, Progress, Span};
+use crate::schedule::{self, Progress, Ready};
 use core::fmt;
-use core::ops::Range;
-use heapless::Vec;
 
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
 ///
@@ -15,9 +13,8 @@ use heapless::Vec;
 /// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
 #[derive(Debug)]
 pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
-    plan: Plan<'a>,
-    arena: &'a mut [u32],
-    progress: Vec<Progress, TENSORS>,
+    arena: Arena<'a, USES>,
+    progress: [Progress; TENSORS],
 }
 
 /// What a caller can do wrong.
@@ -78,33 +75,32 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`], [`EngineError::LacksOperators`].
     pub fn sized(plan: Plan<'a>, arena: &'a mut [u32]) -> Result<Self, EngineError> {
-        let (expected, found) = (plan.arena_words(), arena.len());
-        if found < expected {
-            return Err(EngineError::ArenaTooSmall { expected, found });
-        }
         if USES != Uses::ALL.0 && plan.uses() & !USES != 0 {
             return Err(EngineError::LacksOperators);
         }
-        let mut progress = Vec::new();
-        progress
-            .resize_default(plan.tensor_count())
-            .map_err(|_| EngineError::TableTooSmall { expected: plan.tensor_count() })?;
-        let mut engine = Self { plan, arena, progress };
+        if TENSORS < plan.tensor_count() {
+            return Err(EngineError::TableTooSmall { expected: plan.tensor_count() });
+        }
+        let found = arena.len();
+        let Some(arena) = Arena::new(plan, arena) else {
+            return Err(EngineError::ArenaTooSmall { expected: plan.arena_words(), found });
+        };
+        let mut engine = Self { arena, progress: [Progress::default(); TENSORS] };
         engine.start();
         Ok(engine)
     }
 
     /// The plan that this engine runs.
     pub fn plan(&self) -> &Plan<'a> {
-        &self.plan
+        self.arena.plan()
     }
 
     /// Forgets the image in flight and waits for the first row of the next one.
     pub fn start(&mut self) {
-        schedule::start(&self.plan, &mut self.progress);
-        for tensor in self.plan.tensors() {
-            if tensor.pads != [0; 4] {
-                self.arena[tensor.ring_range()].fill(u32::from_le_bytes([tensor.zero_byte(); 4]));
+        self.progress = [Progress::default(); TENSORS];
+        for id in 0..self.plan().tensor_count() {
+            if self.plan().tensor(id).pads != [0; 4] {
+                self.arena.fill_ring(id);
             }
         }
     }
@@ -138,11 +134,12 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         watch: &mut impl FnMut(&Self, usize),
     ) -> Result<Option<&[i8]>, EngineError> {
         self.take_row(row, |engine, mut from| {
-            while let Some(id) = schedule::next_ready(&engine.plan, &engine.progress, from) {
-                let rows = engine.progress[id + 1].rows;
-                from = engine.step(id);
-                if engine.progress[id + 1].rows > rows {
-                    watch(engine, id + 1);
+            while let Some(ready) = schedule::next_ready(engine.plan(), &engine.progress, from) {
+                let tensor = ready.id + 1;
+                let rows = engine.rows(tensor);
+                from = engine.step(ready);
+                if engine.rows(tensor) > rows {
+                    watch(engine, tensor);
                 }
             }
         })
@@ -155,15 +152,13 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// [`EngineError::InputLength`] where `values` has another length.
     pub fn newest_row(&self, tensor: usize, values: &mut [i8]) -> Result<usize, EngineError> {
-        let (record, progress) = (self.plan.tensor(tensor), &self.progress[tensor]);
+        let record = self.plan().tensor(tensor);
         expect_len(record.row_len(), values.len())?;
-        let number = (progress.rows as usize).saturating_sub(1);
-        let at = record.pads[0] as usize + number;
-        let (ring, landing) = (&self.arena[record.ring_range()], &self.arena[record.landing_range()]);
-        let rows = Rows::new(record, ring, landing, Span { first: at, last: at });
+        let number = (self.progress[tensor].rows as usize).saturating_sub(1);
+        let row = self.arena.stored_row(tensor, record.pads[0] as usize + number);
         let channels = record.channels as usize;
         for (i, value) in values.iter_mut().enumerate() {
-            *value = rows.channel(0, i % channels).get(record.pads[1] as usize + i / channels);
+            *value = row.channel(0, i % channels).get(record.pads[1] as usize + i / channels);
         }
         Ok(number)
     }
@@ -171,33 +166,36 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Takes a row in and lets the operators `work`, from the input's last reader on.
     #[inline(always)]
     fn take_row(&mut self, row: &[i8], work: impl FnOnce(&mut Self, u16)) -> Result<Option<&[i8]>, EngineError> {
-        let input = self.plan.tensor(0);
+        let input = self.plan().tensor(0);
         expect_len(input.row_len(), row.len())?;
-        if !schedule::input_open(&self.plan, &self.progress) {
+        if !self.is_open() {
             self.start();
         }
         self.store_row(row);
-        self.progress[0].rows += 1;
         work(self, input.last_reader);
         // The output may be complete before the last row, where strides leave rows at the end unread.
-        Ok(if schedule::input_open(&self.plan, &self.progress) { None } else { Some(self.output()) })
+        Ok(if self.is_open() { None } else { Some(self.arena.output()) })
+    }
+
+    /// Whether the image in flight lacks rows.
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        schedule::input_open(self.plan(), &self.progress)
     }
 
     /// Puts a row of the image into the input's ring.
     #[inline(never)] // its frame is gone when the operators work
     fn store_row(&mut self, row: &[i8]) {
-        let input = self.plan.tensor(0);
+        let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        let ring = &mut self.arena[input.ring_range()];
-        for lane in 0..input.rows_a_step().min(at + 1) {
-            let mut slot = RowMut::new(input, ring, at - lane);
-            for channel in 0..input.channels as usize {
-                let mut values = slot.channel(channel + lane);
-                for (x, pixel) in row.chunks_exact(input.channels as usize).enumerate() {
-                    values.put(x, pixel[channel]);
-                }
+        if Self::stacks(input) {
+            for lane in 0..input.lanes().min(at + 1) {
+                self.arena.row(0, at - lane).channel(lane).put_each(row, 1);
             }
+        } else {
+            ops::input::store(input, row, &mut self.arena.row(0, at));
         }
+        self.progress[0].rows += 1;
     }
 
     /// Takes a whole image, H·W·C values, channels last, and gives the output, channels last.
@@ -205,76 +203,70 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// # Errors
     /// [`EngineError::InputLength`].
     pub fn infer(&mut self, image: &[i8]) -> Result<&[i8], EngineError> {
-        let input = self.plan.input();
+        let input = self.plan().input();
         expect_len(input.len(), image.len())?;
         self.start();
         for row in image.chunks_exact(input.row_len()) {
             self.push_row(row)?;
         }
-        Ok(self.output())
-    }
-
-    /// The output of the last complete image.
-    fn output(&self) -> &[i8] {
-        let output = self.plan.tensor(self.plan.operator_count());
-        let words = &self.arena[output.ring_range()];
-        &arch::as_i8(words)[..output.height as usize * output.row_len()]
+        Ok(self.arena.output())
     }
 
     /// Lets every operator work that can, until none can.
     #[inline(always)]
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
-        while let Some(id) = schedule::next_ready(&self.plan, &self.progress, from) {
-            probe(id);
-            from = self.step(id);
+        while let Some(ready) = schedule::next_ready(self.plan(), &self.progress, from) {
+            probe(ready.id);
+            from = self.step(ready);
         }
     }
 
-    /// One step of operator `id`: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for
-    /// work next.
-    #[inline(never)]
-    fn step(&mut self, id: usize) -> u16 {
-        let operator = self.plan.operator(id);
-        let (input, output) = (self.plan.tensor(operator.inputs[0] as usize), self.plan.tensor(id + 1));
-        let Progress { rows, at } = self.progress[id + 1];
-        let step = Step { operator, input, output, words: self.plan.words(), at, row: rows };
-        let span = schedule::span(operator, input, at);
-        self.fill_padding(&step, span.last);
-        self.run(&step, span, output.pads[0] as usize + rows as usize);
-        if input.lands() {
-            self.bring_in(input, span.last);
+    /// One step of an operator: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for work next.
+    #[inline(always)]
+    fn step(&mut self, Ready { id, lacks_rows }: Ready) -> u16 {
+        if lacks_rows {
+            self.fill_padding(id);
         }
-        let now = schedule::advanced(Progress { rows, at }, operator);
-        self.progress[id + 1] = now;
+        self.run(id);
+        self.advance(id)
+    }
+
+    /// Rows of tensor `id` that there are, padding counted.
+    #[inline(always)]
+    fn rows(&self, id: usize) -> usize {
+        self.plan().tensor(id).pads[0] as usize + self.progress[id].rows as usize
+    }
+
+    /// After a step of operator `id`: what has landed and been read moves into its ring. Where to look for work next.
+    #[inline(never)]
+    fn advance(&mut self, id: usize) -> u16 {
+        let (operator, input, output) = self.plan().around(id);
+        let before = self.progress[id + 1];
+        if const { Uses(USES).lands() } && input.lands() {
+            self.arena.bring_in(operator.inputs[0] as usize, schedule::span(operator, input, before.at).last);
+        }
+        self.progress[id + 1] = schedule::advanced(before, operator);
         let next = schedule::resume_from(output, id);
-        if output.lands() {
-            self.settle_landed(output, next as usize, output.pads[0] as usize + now.rows as usize - 1);
+        if const { Uses(USES).lands() } && output.lands() {
+            self.settle_landed(id + 1, next as usize);
         }
         next
     }
 
     /// Moves the row that has just landed into the ring unless it is the last one that its reader is about to read.
-    #[inline(never)]
-    fn settle_landed(&mut self, tensor: &Tensor, reader: usize, row: usize) {
-        let span = schedule::span(self.plan.operator(reader), tensor, self.progress[reader + 1].at);
+    #[inline(always)]
+    fn settle_landed(&mut self, id: usize, reader: usize) {
+        let row = self.rows(id) - 1;
+        let span = schedule::span(self.plan().operator(reader), self.plan().tensor(id), self.progress[reader + 1].at);
         if row != span.last {
-            self.bring_in(tensor, row);
+            self.arena.bring_in(id, row);
         }
     }
 
-    /// Moves the row that has landed into its slot of the ring.
-    #[inline(never)]
-    fn bring_in(&mut self, tensor: &Tensor, row: usize) {
-        let [landing, ring] = disjoint(self.arena, [tensor.landing_range(), tensor.ring_range()]);
-        let slot = tensor.slot_of(row) * landing.len();
-        ring[slot..slot + landing.len()].copy_from_slice(landing);
-    }
-
-    /// The work of a step, into row `at` of the output.
-    ///
-    /// What `USES` has not, the compiler does not even look at.
-    #[inline(always)]
-    fn run(&mut self, step: &Step, span: Span, at: usize) {
+    /// The work of a step. What `USES` has not, the compiler does not even look at.
+    #[inline(never)] // like its neighbours: what they hold is off the stack when others work
+    fn run(&mut self, id: usize) {
+        let step = self.arena.step(id, self.progress[id + 1]);
         let has_kernel = step.operator.kernel != Kernel::Portable;
         let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
             Kind::Conv2d if has_kernel && const { Uses(USES).conv_kernels() } => ops::packed::row::<USES>,
@@ -283,94 +275,101 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
                 ops::packed_depthwise::row::<USES>
             }
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
-            Kind::MaxPool if step.operator.merges() && const { Uses(USES).merging_pools() } => {
+            Kind::MaxPool if step.operator.merges && const { Uses(USES).merging_pools() } => {
                 ops::max_pool::merge::<USES>
             }
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
+            Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
+                return self.accumulating_step(&step, ops::packed_dense::take::<USES>);
+            }
             Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {
-                return self.accumulating_step(step, span, ops::dense::take);
+                return self.accumulating_step(&step, ops::dense::take);
             }
             Kind::GlobalAveragePool if const { Uses(USES).portable(Kind::GlobalAveragePool) } => {
-                return self.accumulating_step(step, span, ops::global_average_pool::take);
+                return self.accumulating_step(&step, ops::global_average_pool::take);
             }
-            Kind::Add if const { Uses(USES).portable(Kind::Add) } => return self.sum_step(step, span, at),
+            Kind::Add if const { Uses(USES).portable(Kind::Add) } => {
+                return self.joining_step(&step, ops::add::sum_row);
+            }
+            Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
+                return self.joining_step(&step, ops::concat::row);
+            }
             _ => unreachable!(), // `sized` has held USES against the plan
         };
-        self.window_step(step, span, at, row);
-    }
-
-    /// A step that reads rows and gives one. One function for all operators: less code, and one frame.
-    #[inline(never)]
-    fn window_step(&mut self, step: &Step, span: Span, at: usize, row: fn(&Step, &Rows, &mut RowMut)) {
-        let (ring, write) = (step.input.ring_range(), step.output.write_range());
-        let (ring, landing, write): (&[u32], &[u32], _) = if step.input.lands() {
-            let [ring, landing, write] = disjoint(self.arena, [ring, step.input.landing_range(), write]);
-            (ring, landing, write)
-        } else {
-            let [ring, write] = disjoint(self.arena, [ring, write]);
-            (ring, &[], write)
-        };
-        let out = &mut RowMut::new(step.output, write, at);
-        out.renew_edges();
-        row(step, &Rows::new(step.input, ring, landing, span), out);
+        let (rows, mut out) = self.arena.rows(&step);
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
+        }
+        row(&step, &rows, &mut out);
     }
 
     /// A step that takes a row into accumulators and writes a row after the last.
     #[inline(never)]
-    fn accumulating_step(&mut self, step: &Step, span: Span, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
-        let state = step.operator.state as usize;
-        let state = state..state + step.operator.state_words(step.output);
-        let [read, accs, write] = disjoint(self.arena, [step.input.ring_range(), state, step.output.write_range()]);
-        let out = &mut RowMut::new(step.output, write, step.output.pads[0] as usize);
-        out.renew_edges();
-        take(step, &Rows::new(step.input, read, &[], span), arch::as_i32_mut(accs), out);
+    fn accumulating_step(&mut self, step: &Step<'a>, take: fn(&Step, &Rows, &mut [i32], &mut RowMut)) {
+        let (rows, accumulators, mut out) = self.arena.rows_and_accumulators(step);
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
+        }
+        take(step, &rows, accumulators, &mut out);
     }
 
     /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
-    fn sum_step(&mut self, step: &Step, span: Span, at: usize) {
-        if step.operator.input_count() == 1 {
-            return self.window_step(step, span, at, |step, rows, out| {
-                ops::add::sum_row(step, step.input, rows, rows, out);
-            });
+    #[inline(never)]
+    fn joining_step(&mut self, step: &Step<'a>, row: Join) {
+        let second = self.plan().tensor(step.operator.inputs[1] as usize);
+        let (a, b, mut out) = self.arena.rows_of_two(step);
+        if const { Uses(USES).lands() } {
+            out.renew_edges();
         }
-        let second = self.plan.tensor(step.operator.inputs[1] as usize);
-        let ranges = [step.input.ring_range(), second.ring_range(), step.output.write_range()];
-        let [a, b, write] = disjoint(self.arena, ranges);
-        let span_b = schedule::span(step.operator, second, step.at);
-        let (a, b) = (Rows::new(step.input, a, &[], span), Rows::new(second, b, &[], span_b));
-        let out = &mut RowMut::new(step.output, write, at);
-        out.renew_edges();
-        ops::add::sum_row(step, second, &a, &b, out);
+        row(step, second, &a, &b, &mut out);
     }
 
-    /// Makes the padding below the map of the step's first input, down to row `last`, which the step is about to read. An operator of two inputs
-    /// reads none.
-    #[inline(never)] // like those below: what it holds is off the stack when the operator works
-    fn fill_padding(&mut self, step: &Step, last: usize) {
-        let (tensor, source) = (step.input, step.operator.inputs[0] as usize);
-        while tensor.pads[0] as usize + self.progress[source].rows as usize <= last {
-            let row = tensor.pads[0] as usize + self.progress[source].rows as usize;
-            let words = &mut self.arena[tensor.write_range()];
-            RowMut::new(tensor, words, row).fill_zero();
-            for lane in 1..tensor.rows_a_step().min(row + 1) {
-                let mut above = RowMut::new(tensor, words, row - lane);
-                let mut values = above.channel(lane);
-                (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
-            }
-            if tensor.lands() && row < last {
-                self.bring_in(tensor, row);
-            }
-            self.progress[source].rows += 1;
+    /// Rows side by side in each row of a tensor.
+    #[inline(always)]
+    fn rows_stacked(tensor: &Tensor) -> usize {
+        if const { Uses(USES).stacks() } { tensor.rows_a_step() } else { 1 }
+    }
+
+    /// Whether the input is stacked, which an engine for one plan knows.
+    #[inline(always)]
+    fn stacks(input: &Tensor) -> bool {
+        let (may, must) = const { (Uses(USES).stacks(), USES != Uses::ALL.0) };
+        may && (must || input.stacked)
+    }
+
+    /// Makes the padding below the map that operator `id` is about to read. An operator of two inputs reads none.
+    #[inline(never)]
+    fn fill_padding(&mut self, id: usize) {
+        let (operator, tensor, _) = self.plan().around(id);
+        let source = operator.inputs[0] as usize;
+        let last = schedule::span(operator, tensor, self.progress[id + 1].at).last;
+        while self.rows(source) <= last {
+            self.fill_row(source, last);
         }
+    }
+
+    /// Makes the next row of padding below the map of tensor `id`.
+    #[inline(never)]
+    fn fill_row(&mut self, id: usize, last: usize) {
+        let (tensor, row) = (self.plan().tensor(id), self.rows(id));
+        self.arena.row(id, row).fill_zero();
+        for lane in 1..Self::rows_stacked(tensor).min(row + 1) {
+            let mut above = self.arena.row(id, row - lane);
+            let mut values = above.channel(lane);
+            (0..tensor.width as usize).for_each(|x| values.put(x, tensor.zero_point));
+        }
+        if const { Uses(USES).lands() } && tensor.lands() && row < last {
+            self.arena.bring_in(id, row);
+        }
+        self.progress[id].rows += 1;
     }
 }
 
-/// Parts of the arena that the plan's check has found apart.
-fn disjoint<const N: usize>(arena: &mut [u32], ranges: [Range<usize>; N]) -> [&mut [u32]; N] {
-    arena.get_disjoint_mut(ranges).unwrap_or_else(|_| unreachable!())
-}
+/// Makes a row of two tensors' rows; the second of them is described apart.
+type Join = fn(&Step, &Tensor, &Rows, &Rows, &mut RowMut);
 
 fn expect_len(expected: usize, found: usize) -> Result<(), EngineError> {
     if found == expected { Ok(()) } else { Err(EngineError::InputLength { expected, found }) }

@@ -1,6 +1,5 @@
 //! The rows of a tensor that are alive: a ring of slots, each one padded row in the tensor's layout.
 
-use crate::arch;
 use crate::plan::{Layout, Tensor};
 use crate::schedule::Span;
 
@@ -17,10 +16,12 @@ pub struct ChannelMut<'a> {
 pub struct Rows<'a> {
     tensor: &'a Tensor,
     ring: &'a [u8],
+    /// Where the last row is, if it has landed; empty if it is in the ring.
     landing: &'a [u8],
-    first_slot: usize,
-    /// Which row, counted from the first, has landed and is not in the ring.
-    landed: usize,
+    /// Where the first row begins in the ring.
+    first: usize,
+    /// Which row is the last, counted from the first.
+    last: usize,
 }
 
 /// One row that an operator writes.
@@ -41,24 +42,46 @@ pub struct Channel<'a> {
 impl<'a> Rows<'a> {
     /// Rows `span` of `tensor`, padding counted. The last of them is in `landing`, where the tensor's rows land.
     #[inline(always)]
-    pub fn new(tensor: &'a Tensor, ring: &'a [u32], landing: &'a [u32], span: Span) -> Self {
-        let landed = if tensor.lands() { span.last - span.first } else { usize::MAX };
-        let (ring, landing) = (arch::as_bytes(ring), arch::as_bytes(landing));
-        Self { tensor, ring, landing, first_slot: tensor.slot_of(span.first), landed }
+    pub fn new(tensor: &'a Tensor, ring: &'a [u8], landing: &'a [u8], span: Span) -> Self {
+        let first = tensor.slot_of(span.first) * tensor.slot_len();
+        Self { tensor, ring, landing, first, last: span.last - span.first }
     }
 
     /// The padded row `i` rows below the first, as it is stored. `i` is less than the rows there is room for.
     #[inline(always)]
     pub fn slot(&self, i: usize) -> &'a [u8] {
-        if i == self.landed {
-            return &self.landing[..self.tensor.slot_len()];
+        if i == self.last && !self.landing.is_empty() {
+            return self.landing;
         }
-        let (mut slot, slots) = (self.first_slot + i, self.tensor.slots as usize);
-        if slot >= slots {
-            slot -= slots;
+        let mut at = self.first + i * self.tensor.slot_len();
+        if at >= self.ring.len() {
+            at -= self.ring.len();
         }
-        let at = slot * self.tensor.slot_len();
         &self.ring[at..at + self.tensor.slot_len()]
+    }
+
+    /// The pixels of a plane of the row `i` rows below the first, without the padding left and right.
+    #[inline(always)]
+    pub fn run(&self, i: usize, plane: usize) -> &'a [u8] {
+        &self.slot(i)[self.tensor.run_range(plane)]
+    }
+
+    /// The row `i` rows below the first from a channel's first value on, from the left edge of the map.
+    #[inline(always)]
+    pub fn pixels_from(&self, i: usize, channel: usize) -> &'a [u8] {
+        let tensor = self.tensor;
+        &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
+    }
+
+    /// Where that row begins, for kernels.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(always)]
+    pub fn start(&self, i: usize) -> *const u8 {
+        if i == self.last && !self.landing.is_empty() {
+            return self.landing.as_ptr();
+        }
+        let at = self.first + i * self.tensor.slot_len();
+        self.ring.as_ptr().wrapping_add(if at >= self.ring.len() { at - self.ring.len() } else { at })
     }
 
     /// A channel of the row `i` rows below the first.
@@ -79,25 +102,29 @@ impl Channel<'_> {
 }
 
 impl ChannelMut<'_> {
-    /// The value of pixel `x` of the map.
-    #[inline(always)]
-    pub fn get(&self, x: usize) -> i8 {
-        (self.bytes[x * self.pixel_len] ^ self.flip) as i8
-    }
-
     /// Stores the value of pixel `x` of the map.
     #[inline(always)]
     pub fn put(&mut self, x: usize, value: i8) {
         self.bytes[x * self.pixel_len] = value as u8 ^ self.flip;
     }
+
+    /// Stores every `step`th of `values` from the first on, pixel by pixel.
+    #[inline(always)]
+    pub fn put_each(&mut self, values: &[i8], step: usize) {
+        let (mut from, mut to) = (0, 0);
+        while let (Some(&value), Some(byte)) = (values.get(from), self.bytes.get_mut(to)) {
+            *byte = value as u8 ^ self.flip;
+            from += step;
+            to += self.pixel_len;
+        }
+    }
 }
 
 impl<'a> RowMut<'a> {
-    /// The place of `tensor`'s new row `row`, padding counted, in the words of [`Tensor::write_range`].
+    /// A row of `tensor` in its slot.
     #[inline(always)]
-    pub fn new(tensor: &'a Tensor, ring: &'a mut [u32], row: usize) -> Self {
-        let at = if tensor.lands() { 0 } else { tensor.slot_of(row) * tensor.slot_len() };
-        Self { tensor, slot: &mut arch::as_bytes_mut(ring)[at..at + tensor.slot_len()] }
+    pub fn new(tensor: &'a Tensor, slot: &'a mut [u8]) -> Self {
+        Self { tensor, slot }
     }
 
     /// A channel of the row, from the left edge of the map.
@@ -108,6 +135,20 @@ impl<'a> RowMut<'a> {
         ChannelMut { bytes: &mut self.slot[at..], pixel_len: tensor.lanes(), flip: tensor.layout.flip() }
     }
 
+    /// The pixels of a plane, without the padding left and right.
+    #[inline(always)]
+    pub fn run(&mut self, plane: usize) -> &mut [u8] {
+        &mut self.slot[self.tensor.run_range(plane)]
+    }
+
+    /// The row as it is stored, where it is one pixel without padding and no sign to change: its channels in order.
+    #[inline(always)]
+    pub fn vector(&mut self) -> Option<&mut [u8]> {
+        let tensor = self.tensor;
+        let is_vector = tensor.plane_len() == tensor.lanes() && tensor.layout.flip() == 0;
+        is_vector.then_some(&mut *self.slot)
+    }
+
     /// The row as it is stored.
     #[inline(always)]
     pub fn slot(&mut self) -> &mut [u8] {
@@ -115,12 +156,15 @@ impl<'a> RowMut<'a> {
     }
 
     /// Clamps every value of the row that is no padding.
+    #[inline(never)]
     pub fn clamp(&mut self, [min, max]: [i8; 2]) {
-        let (channels, width) = (self.tensor.channels as usize, self.tensor.width as usize);
-        for channel in 0..channels {
-            let mut values = self.channel(channel);
-            for x in 0..width {
-                values.put(x, values.get(x).clamp(min, max));
+        if [min, max] == [i8::MIN, i8::MAX] {
+            return;
+        }
+        let flip = self.tensor.layout.flip();
+        for plane in 0..self.tensor.planes() {
+            for byte in self.run(plane) {
+                *byte = ((*byte ^ flip) as i8).clamp(min, max) as u8 ^ flip;
             }
         }
     }
@@ -128,21 +172,28 @@ impl<'a> RowMut<'a> {
     /// Makes the padding left and right of the map the tensor's zero, where rows land: other tensors' rows have been there.
     #[inline(always)]
     pub fn renew_edges(&mut self) {
-        let tensor = self.tensor;
-        if !tensor.lands() {
-            return;
-        }
-        let zero = tensor.zero_byte();
-        let [_, left, _, right] = tensor.pads.map(|pad| pad as usize * tensor.lanes());
-        for plane in self.slot.chunks_exact_mut(tensor.plane_len()) {
-            plane[..left].fill(zero);
-            plane[tensor.plane_len() - right..].fill(zero);
+        if self.tensor.lands() {
+            self.fill_edges();
         }
     }
 
-    /// Makes the whole row, padding and all, the tensor's zero.
+    #[inline(never)]
+    fn fill_edges(&mut self) {
+        let tensor = self.tensor;
+        let [_, left, _, right] = tensor.pads.map(|pad| pad as usize * tensor.lanes());
+        let mut rest = &mut *self.slot;
+        for _ in 0..tensor.planes() {
+            let (plane, next) = rest.split_at_mut(tensor.plane_len());
+            plane[..left].fill(tensor.zero_byte());
+            plane[tensor.plane_len() - right..].fill(tensor.zero_byte());
+            rest = next;
+        }
+    }
+
+    /// Makes the whole row, padding and all, the tensor's zero. A row that is padding is whole words.
     pub fn fill_zero(&mut self) {
-        self.slot.fill(self.tensor.zero_byte());
+        let (words, _) = self.slot.as_chunks_mut::<4>();
+        words.iter_mut().for_each(|word| *word = self.tensor.zero_word().to_le_bytes());
     }
 }
 

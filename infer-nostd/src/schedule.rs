@@ -49,9 +49,18 @@ pub const fn is_complete(plan: &Plan, progress: &[Progress]) -> bool {
     progress[last].rows == plan.tensor(last).height
 }
 
+/// An operator that can make a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Its number.
+    pub id: usize,
+    /// Whether the step may reach below the map of its input, so that padding must be made first.
+    pub lacks_rows: bool,
+}
+
 /// The furthest operator at or before `from` that can make a step.
 #[inline(always)]
-pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option<usize> {
+pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option<Ready> {
     let mut id = from as usize + 1;
     if id > plan.operator_count() {
         id = plan.operator_count();
@@ -59,24 +68,19 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
     while id > 0 {
         let at = progress[id].at;
         id -= 1;
-        let operator = plan.operator(id);
-        let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
-        if at != operator.end {
-            let needed = needed(operator, plan.tensor(a), at);
-            if progress[a].rows as usize >= needed && progress[b].rows as usize >= needed {
-                return Some(id);
-            }
+        let (operator, input, _) = plan.around(id);
+        if at == operator.end {
+            continue;
+        }
+        let [a, b] = operator.inputs;
+        let rows = progress[a as usize].rows;
+        let lacks_rows = rows as usize + (operator.pads[0] as usize) < at as usize + operator.reach as usize;
+        // With the map whole, the padding below it can be made as well. An operator of two inputs reads row by row.
+        if (!lacks_rows || rows >= input.height) && (a == b || progress[b as usize].rows > at) {
+            return Some(Ready { id, lacks_rows });
         }
     }
     None
-}
-
-/// Rows of its inputs that the operator must have for the step that begins with row `at`.
-#[inline(always)]
-const fn needed(operator: &Operator, input: &Tensor, at: u16) -> usize {
-    let rows = (at as usize + operator.reach as usize).saturating_sub(operator.pads[0] as usize);
-    // With the map whole, the padding below it can be made as well.
-    if rows < input.height as usize { rows } else { input.height as usize }
 }
 
 /// The rows of `input` that the step of `operator` reads which begins with row `at`.
@@ -106,11 +110,7 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
 #[inline(always)]
 pub const fn advanced(progress: Progress, operator: &Operator) -> Progress {
     let at = progress.at + operator.advance as u16;
-    let gives = if operator.kind.accumulates() {
-        at == operator.end
-    } else {
-        !operator.merges() || at as usize == (progress.rows as usize + 1) * operator.window[0] as usize
-    };
+    let gives = at as u32 == (progress.rows as u32 + 1) * operator.rows_each as u32;
     Progress { rows: progress.rows + gives as u16, at }
 }
 
@@ -128,7 +128,7 @@ pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16])
         note_row(plan, progress, alive, 0);
         progress[0].rows += 1;
         let mut from = plan.tensor(0).last_reader;
-        while let Some(id) = next_ready(plan, progress, from) {
+        while let Some(Ready { id, .. }) = next_ready(plan, progress, from) {
             note_padding(plan, progress, alive, id);
             // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
             // which costs nothing: its output has no earlier row.

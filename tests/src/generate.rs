@@ -1,6 +1,6 @@
 //! Networks out of a seed: shapes that divide by nothing, windows that hang over every edge, scales of all sizes.
 
-use export::graph::Window;
+use export::graph::{Activation, Window};
 use export::plan::{Options, Target, plan_for};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, TensorId, Weights};
 use rand_pcg::Pcg32;
@@ -27,10 +27,14 @@ pub enum Layer {
     Add,
     /// Change of scale.
     Requantize,
+    /// Function of each value.
+    Activation,
+    /// Channels beside those of earlier tensors.
+    Concat,
 }
 
 /// Every layer, for tests that must miss none.
-pub const LAYERS: [Layer; 9] = [
+pub const LAYERS: [Layer; 11] = [
     Layer::Conv,
     Layer::GroupedConv,
     Layer::Depthwise,
@@ -40,6 +44,8 @@ pub const LAYERS: [Layer; 9] = [
     Layer::GlobalAveragePool,
     Layer::Add,
     Layer::Requantize,
+    Layer::Activation,
+    Layer::Concat,
 ];
 
 /// The fastest plan of a network for a target, the smallest, and one that has half the flash that lies between.
@@ -108,7 +114,7 @@ impl Generator {
             let outputs = [1, 3, 5, 8, 10, 13, 16, 17][self.range(0, 7)].min(most);
             let axis = |kernel, stride, dilation| [kernel, stride, dilation];
             let square = [axis(3, 1, 1); 2];
-            match self.range(0, 15) {
+            match self.range(0, 17) {
                 0..=3 => self.conv_of(&mut graph, square, 1, outputs),
                 4 | 5 => self.conv_of(&mut graph, [axis(1, 1, 1); 2], 1, outputs),
                 6 => self.conv_of(&mut graph, [axis(3, 2, 1); 2], 1, outputs),
@@ -123,8 +129,13 @@ impl Generator {
                     let window = Window { kernel: [kernel; 2], strides: [2; 2], dilations: [1; 2], pads: [0; 4] };
                     self.max_pool(&mut graph, window);
                 }
+                15 => self.push(&mut graph, Layer::Activation),
+                16 if graph.tensors[graph.output].shape[0] < 2 * most => self.push(&mut graph, Layer::Concat),
                 _ => self.push(&mut graph, Layer::Add),
             }
+        }
+        if self.range(0, 1) == 0 {
+            self.push(&mut graph, Layer::Dense);
         }
         self.push(&mut graph, Layer::Requantize);
         graph
@@ -197,12 +208,34 @@ impl Generator {
                 let window = Window { kernel: [height, width], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
                 self.rescaled(graph, QuantOp::AveragePool { window, count_include_pad: false }, [channels, 1, 1]);
             }
+            Layer::Activation => {
+                let function = [
+                    Activation::Sigmoid,
+                    Activation::Tanh,
+                    Activation::HardSwish,
+                    Activation::LeakyRelu { alpha: 0.1 },
+                    Activation::Elu { alpha: 1.0 },
+                    Activation::Silu,
+                ][self.range(0, 5)];
+                self.rescaled(graph, QuantOp::Activation { function }, x.shape);
+            }
+            Layer::Concat => {
+                let beside = self.made(graph, |shape| shape[1..] == x.shape[1..]);
+                let others = (0..self.range(1, 2)).map(|_| beside[self.range(0, beside.len() - 1)]);
+                let inputs: Vec<TensorId> = others.chain([graph.output]).collect();
+                let channels = inputs.iter().map(|&id| graph.tensors[id].shape[0]).sum();
+                let mut y = self.tensor(format!("t{}", graph.nodes.len()), [channels, height, width]);
+                // Often what one of them has, whose values are then copied.
+                let source = &graph.tensors[inputs[self.range(0, 1)]];
+                if self.range(0, 1) == 0 {
+                    (y.scale, y.zero_point) = (source.scale, source.zero_point);
+                } else {
+                    y.scale = source.scale * (0.5 + 1.5 * self.unit());
+                }
+                self.node(graph, QuantOp::Concat, inputs, y);
+            }
             Layer::Add => {
-                let same: Vec<TensorId> =
-                    (0..graph.tensors.len()).filter(|&id| graph.tensors[id].shape == x.shape).collect();
-                // A flattened map is no longer a map; the engine keeps it as one. Stay with what nodes made directly.
-                let same: Vec<TensorId> =
-                    same.into_iter().filter(|&id| !graph.tensors[id].name.starts_with("flat")).collect();
+                let same = self.made(graph, |shape| shape == x.shape);
                 let other = same[self.range(0, same.len() - 1)];
                 let clamp = self.clamp();
                 let y = self.tensor(format!("t{}", graph.nodes.len()), x.shape);
@@ -213,6 +246,12 @@ impl Generator {
                 self.rescaled(graph, QuantOp::Requantize { clamp }, x.shape);
             }
         }
+    }
+
+    /// The tensors of some shapes. A flattened map is no longer a map, but the engine keeps it as one: only what nodes made directly.
+    fn made(&self, graph: &QuantGraph, fits: impl Fn([usize; 3]) -> bool) -> Vec<TensorId> {
+        let is_made = |tensor: &QuantTensor| fits(tensor.shape) && !tensor.name.starts_with("flat");
+        (0..graph.tensors.len()).filter(|&id| is_made(&graph.tensors[id])).collect()
     }
 
     fn max_pool(&mut self, graph: &mut QuantGraph, window: Window) {

@@ -91,14 +91,14 @@ struct Budget {
 
 #[rustfmt::skip]
 const BUDGETS: [Budget; 8] = [
-    Budget { core: "m0", packing: Packing::Smallest, instructions: 8_000_000, ram_bytes: 5_400 },
-    Budget { core: "m0", packing: Packing::Fastest, instructions: 7_000_000, ram_bytes: 10 * 1024 },
-    Budget { core: "m3", packing: Packing::Smallest, instructions: 4_500_000, ram_bytes: 5 * 1024 },
-    Budget { core: "m3", packing: Packing::Fastest, instructions: 4_500_000, ram_bytes: 10 * 1024 },
-    Budget { core: "m4", packing: Packing::Smallest, instructions: 2_800_000, ram_bytes: 5_500 },
-    Budget { core: "m4", packing: Packing::Fastest, instructions: 2_000_000, ram_bytes: 10 * 1024 },
-    Budget { core: "m7", packing: Packing::Fastest, instructions: 2_000_000, ram_bytes: 10 * 1024 },
-    Budget { core: "m33", packing: Packing::Fastest, instructions: 2_000_000, ram_bytes: 10 * 1024 },
+    Budget { core: "m0", packing: Packing::Smallest, instructions: 7_700_000, ram_bytes: 5 * 1024 },
+    Budget { core: "m0", packing: Packing::Fastest, instructions: 6_000_000, ram_bytes: 7_000 },
+    Budget { core: "m3", packing: Packing::Smallest, instructions: 4_300_000, ram_bytes: 4_500 },
+    Budget { core: "m3", packing: Packing::Fastest, instructions: 4_300_000, ram_bytes: 5_500 },
+    Budget { core: "m4", packing: Packing::Smallest, instructions: 2_700_000, ram_bytes: 4_500 },
+    Budget { core: "m4", packing: Packing::Fastest, instructions: 1_900_000, ram_bytes: 7_000 },
+    Budget { core: "m7", packing: Packing::Fastest, instructions: 1_900_000, ram_bytes: 7_000 },
+    Budget { core: "m33", packing: Packing::Fastest, instructions: 1_900_000, ram_bytes: 7_000 },
 ];
 
 #[test]

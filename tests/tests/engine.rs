@@ -62,7 +62,7 @@ fn networks_with_branches_are_the_definition_for_every_target() {
             uses.extend(check(&graph, &options, &mut generator));
         }
     }
-    let mut kinds = (Kind::Conv2d as u8..=Kind::Requantize as u8).map(|kind| (kind, Kernel::Portable as u8));
+    let mut kinds = (Kind::Conv2d as u8..=Kind::Concat as u8).map(|kind| (kind, Kernel::Portable as u8));
     assert!(kinds.all(|kind| uses.contains(&kind)), "a kind was never run: {uses:?}");
 }
 
@@ -78,11 +78,12 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
     }
     let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).map(|kernel| (Kind::Conv2d as u8, kernel));
     let depthwise = Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8;
-    let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel)));
+    let dense = [Kernel::Portable, Kernel::DenseOctets].map(|kernel| (Kind::Dense as u8, kernel as u8));
+    let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel))).chain(dense);
     assert!(kernels.all(|kernel| uses.contains(&kernel)), "a kernel was never run: {uses:?}");
 }
 
-/// A window of nine rows over stacked rows of one channel is three steps that never adjoin: more than some kernels have room for.
+/// A window of thirteen rows over stacked rows of one channel is four steps that never adjoin: more than some kernels have room for.
 #[test]
 fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
     let mut generator = Generator::new(12);
@@ -94,10 +95,10 @@ fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
         let op = QuantOp::Conv2d { window, groups: 1, weights, clamp: Clamp::NONE };
         QuantNode { name: format!("conv{input}"), op, inputs: vec![input], output: input + 1 }
     };
-    let nodes = vec![conv(0, [6, 1, 9, 3]), conv(1, [4, 6, 1, 1])];
+    let nodes = vec![conv(0, [6, 1, 13, 3]), conv(1, [4, 6, 1, 1])];
     let graph = QuantGraph {
         name: "tall".into(),
-        tensors: vec![tensor("x", [1, 20, 11]), tensor("a", [6, 12, 9]), tensor("y", [4, 12, 9])],
+        tensors: vec![tensor("x", [1, 20, 11]), tensor("a", [6, 8, 9]), tensor("y", [4, 8, 9])],
         nodes,
         input: 0,
         output: 2,

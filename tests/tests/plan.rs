@@ -5,7 +5,7 @@ use export::plan::{Options, Target, plan_for};
 use infer_nostd::plan::{HEADER_WORDS, MAX_OPERATORS, Operator, TENSOR_WORDS, Tensor, VERSION, crc32};
 use infer_nostd::{Engine, Plan, PlanError};
 use std::mem::offset_of;
-use tests::generate::Generator;
+use tests::generate::{Generator, Layer};
 
 /// A network with branches and every kind of memory: rings, padding, accumulators.
 fn plan_words(generator: &mut Generator) -> Vec<u32> {
@@ -101,7 +101,24 @@ fn a_forged_record_is_found() {
     }
 }
 
-/// Forges every word in turn with values near the old one and at the ends of every field. Whatever passes the check
+/// A sum is rounded by a shift, so that no other multiplier may stand in its table, and no shift before it.
+#[test]
+fn a_sum_whose_multiplier_is_no_power_of_two_is_found() {
+    let mut generator = Generator::new(5);
+    for (layer, at) in [(Layer::Add, 1), (Layer::Requantize, 1), (Layer::Concat, 1), (Layer::Concat, 4)] {
+        let words = export::plan::plan(&generator.single(layer)).expect("generated networks fit the engine");
+        let plan = Plan::parse(&words).expect("planned and checked");
+        let record = HEADER_WORDS + plan.tensor_count() * TENSOR_WORDS;
+        let table = plan.operator(0).table as usize;
+        for value in [0, 1, 3, words[table + at] + 1, 1 << 31] {
+            assert_eq!(cause(&forged(&words, table + at, value)), PlanError::BadRequant(0), "{layer:?}: {value:#x}");
+        }
+        let shifted = forged_byte(&words, record, offset_of!(Operator, shift_bits), |_| 1);
+        assert_eq!(cause(&shifted), PlanError::BadRequant(0), "{layer:?}");
+    }
+}
+
+/// Forges every word of the records in turn, and some of those behind them, with values near the old one and at the ends of every field. Whatever passes the check
 /// runs without a panic, because the test would end with one.
 #[test]
 fn a_forged_plan_is_refused_or_runs() {
@@ -117,7 +134,8 @@ fn a_forged_plan_is_refused_or_runs() {
                 plan_for(&generator.kernels(3, 8), &options).expect("generated networks fit the engine")
             }
         };
-        for at in 4..words.len() {
+        let records = Plan::parse(&words).expect("planned and checked").operator(0).weights as usize;
+        for at in (4..words.len()).filter(|at| *at < records || at % 7 == 0) {
             let random = generator.range(0, u32::MAX as usize) as u32;
             for value in [words[at] ^ 1, words[at].wrapping_add(0x100), words[at] ^ 0x1_0000, 0, u32::MAX, random] {
                 let forged = forged(&words, at, value);

@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::{progress, sweep};
 use anyhow::{Context, Result};
-use export::board::bench::{Bench, Packing, Plugin, Row, bench};
+use export::board::bench::{Bench, Packing, Plugin, Published, Row, bench};
 use export::board::{self, Board, CORES};
 use export::plan::{self, Options};
 use export::report::{grouped, table};
@@ -74,6 +74,9 @@ impl BenchCommand {
             println!("{}", layers(&benches));
         }
         print!("{}", summary(&benches));
+        if let Some(published) = benches.iter().find_map(|bench| bench.published) {
+            println!("\n{}", against(published));
+        }
         Ok(())
     }
 
@@ -128,8 +131,11 @@ fn layers(benches: &[Bench]) -> String {
         let [per_instruction, per_cycle] = [Some(row.instructions), row.cycles].map(|count| per_mac(count, row.macs));
         let cycles = optional(row.cycles);
         let layer = row.layer.clone().unwrap_or("total".into());
-        let kernel =
-            row.kernel.as_ref().zip(row.block).map_or("–".into(), |(kernel, block)| format!("{kernel} × {block}"));
+        let kernel = match (&row.kernel, row.block) {
+            (Some(kernel), Some(block)) => format!("{kernel} × {block}"),
+            (Some(kernel), None) => kernel.clone(),
+            _ => "–".into(),
+        };
         let [macs, instructions] = [row.macs, row.instructions].map(grouped);
         vec![row.core.into(), packing(row), layer, kernel, macs, instructions, cycles, per_instruction, per_cycle]
     };
@@ -176,6 +182,15 @@ fn summary(benches: &[Bench]) -> String {
     ];
     let headers: Vec<&str> = headers.into_iter().filter(|&header| against || header != theirs).collect();
     table(&headers, &benches.iter().map(line).collect::<Vec<_>>())
+}
+
+/// What others publish of the network.
+fn against(published: &Published) -> String {
+    let (cycles, per_mac) = (grouped(published.cycles), per_mac(Some(published.cycles), published.macs));
+    format!(
+        "MLPerf Tiny, {}, best published on an STM32L4R5 (Cortex-M4 at 120 MHz, measured on the chip): {cycles} cycles, {per_mac} a MAC",
+        published.task
+    )
 }
 
 fn packing(row: &Row) -> String {

@@ -100,6 +100,11 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
     }
 }
 
+/// Whether an operator makes each pixel from the same place of what it reads.
+fn follows(kind: Kind) -> bool {
+    matches!(kind, Kind::Add | Kind::Requantize | Kind::Lookup | Kind::Concat | Kind::AveragePool)
+}
+
 /// Whether kernels are for the operator.
 fn is_conv(operator: &Operator) -> bool {
     matches!(operator.kind, Kind::Conv2d | Kind::Depthwise)
@@ -197,9 +202,12 @@ impl Search<'_> {
         for &id in convs {
             let operator = self.operator(id);
             let input = Tensor { layout, ..self.activations.tensors[usize::from(operator.inputs[0])] }.complete();
+            // An input of one channel may come to be stacked, which makes windows shorter.
+            let stacked = Tensor { stacked: true, ..input }.complete();
+            let may_stack = operator.inputs[0] == 0 && input.channels == 1 && layout != Layout::ChannelsLast;
             let fits = |kernel: &&Kernel| {
                 kernel.input_layout() == Some(layout)
-                    && kernel.takes(operator, &input)
+                    && (kernel.takes(operator, &input) || may_stack && kernel.takes(operator, &stacked))
                     && (**kernel != Kernel::Long || self.network.drafts[id].fits_24_bits)
             };
             let cuts = |&kernel: &Kernel| {
@@ -235,10 +243,41 @@ impl Search<'_> {
             let narrow = if kernel.writes(Layout::Quads) { Layout::Quads } else { Layout::Pairs };
             of_class[self.classes[id + 1]].get_or_insert(narrow);
         }
+        // What is made value by value lies as what it is made from.
+        for (id, draft) in self.network.drafts.iter().enumerate() {
+            let from = of_class[self.classes[usize::from(draft.operator.inputs[0])]];
+            let class = self.classes[id + 1];
+            if follows(draft.operator.kind) && of_class[class].is_none() && class != self.output_class() {
+                of_class[class] = from;
+            }
+        }
         let layouts: Vec<Layout> =
             self.classes.iter().map(|&class| of_class[class].unwrap_or(Layout::ChannelsLast)).collect();
         let stacked = self.is_stacked(&cuts, &layouts);
+        // What reads rows only if they are stacked has no kernel where they are not.
+        for (id, cut) in cuts.iter_mut().enumerate().filter(|(id, _)| self.operator(*id).inputs[0] == 0) {
+            let input = Tensor { stacked, layout: layouts[0], ..self.activations.tensors[0] }.complete();
+            if !cut.kernel.takes(self.operator(id), &input) {
+                *cut = PORTABLE;
+            }
+        }
+        self.cut_dense(&mut cuts, &layouts);
         Choice { cuts, layouts, stacked, lands: self.lands }
+    }
+
+    /// Dense layers have one kernel to choose, which takes about as much memory as plain Rust.
+    fn cut_dense(&self, cuts: &mut [Cut], layouts: &[Layout]) {
+        let kernel = Kernel::DenseOctets;
+        for (id, draft) in self.network.drafts.iter().enumerate() {
+            let input = usize::from(draft.operator.inputs[0]);
+            let tensor = Tensor { layout: layouts[input], ..self.activations.tensors[input] }.complete();
+            if self.options.target.kernels().contains(&kernel)
+                && draft.fits_24_bits
+                && kernel.takes(&draft.operator, &tensor)
+            {
+                cuts[id] = Cut { kernel, block: 0 };
+            }
+        }
     }
 
     /// An input of one channel whose lanes would be idle holds several rows side by side, where every reader can read them so.

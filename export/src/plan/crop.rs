@@ -23,7 +23,7 @@ pub fn crop(network: &mut Network) {
 fn needed(operator: &Operator, axis: usize, output: usize) -> Option<usize> {
     match operator.kind {
         Kind::Dense | Kind::GlobalAveragePool => None,
-        Kind::Add | Kind::Requantize => Some(output),
+        Kind::Add | Kind::Requantize | Kind::Lookup | Kind::Concat => Some(output),
         Kind::Conv2d | Kind::Depthwise | Kind::MaxPool | Kind::AveragePool => {
             let last = (output - 1) * operator.strides[axis] as usize + operator.extent(axis);
             Some(last.saturating_sub(operator.pads[axis] as usize).max(1))

@@ -45,12 +45,6 @@ pub enum PlanError {
         /// Accumulator scale over output scale.
         ratio: f64,
     },
-    /// An operator that the engine does not have.
-    #[error("node `{node}`: the engine has no kernel for this operator: replace it")]
-    NoKernel {
-        /// The node.
-        node: String,
-    },
     /// A MaxPool that changes scale or zero point.
     #[error("node `{node}`: a MaxPool's output must have its input's scale and zero point: quantize again")]
     PoolRescales {

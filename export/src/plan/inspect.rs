@@ -91,10 +91,10 @@ fn row(plan: &Plan, id: usize, layer: String) -> LayerRow {
     LayerRow {
         kind: kind_name(operator.kind),
         macs: operator.macs(source, tensor),
-        block: kernel.as_ref().map(|_| operator.block),
+        block: (operator.block > 0).then_some(operator.block),
         kernel,
         cycles: Some(target::cycles(operator, source, tensor)),
-        ram_bytes: input.ram_bytes + operator.state_words(tensor) * 4,
+        ram_bytes: input.ram_bytes + operator.state_words(source, tensor) * 4,
         stack_bytes: operator.stack_bytes(source),
         flash_data_bytes: (plan.weights(id).len() + plan.table(id).len()) * 4,
         alternatives: alternatives(plan, id),

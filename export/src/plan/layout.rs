@@ -90,6 +90,8 @@ fn records(network: &Network) -> Result<Vec<Tensor>, PlanError> {
             scale: place.scale,
             plane_len: 0,
             slot_len: 0,
+            lanes: 0,
+            planes: 0,
             reciprocal: 0,
             reciprocal_shift: 0,
             stacked: false,
@@ -141,10 +143,9 @@ pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: 
     }
     at += lengths[0] + lengths[1];
     for (operator, output) in operators.iter_mut().zip(&tensors[1..]) {
-        if operator.kind.accumulates() {
-            operator.state = at;
-            at += operator.state_words(output) as u32;
-        }
+        let words = operator.state_words(&tensors[usize::from(operator.inputs[0])], output) as u32;
+        operator.state = if words > 0 { at } else { 0 };
+        at += words;
     }
     at
 }
@@ -193,5 +194,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::GlobalAveragePool => "global average pool",
         Kind::Add => "add",
         Kind::Requantize => "requantize",
+        Kind::Lookup => "lookup",
+        Kind::Concat => "concat",
     }
 }

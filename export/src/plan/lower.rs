@@ -20,15 +20,33 @@ pub fn lower(graph: &QuantGraph) -> Result<Network, PlanError> {
         }
         let inputs: Vec<usize> = node.inputs.iter().map(|id| homes[id]).collect();
         let output = &graph.tensors[node.output];
-        let draft = Lowering { node, inputs: &inputs, x: &places[inputs[0]], y: place(output) };
-        drafts.push(draft.draft(inputs.get(1).map(|&id| &places[id]))?);
-        places.push(place(output));
+        for (inputs, y) in steps(node, &inputs, &places, place(output), drafts.len()) {
+            let lowering = Lowering { node, inputs: &inputs, x: &places[inputs[0]], y: y.clone() };
+            drafts.push(lowering.draft(inputs.get(1).map(|&id| &places[id]))?);
+            places.push(y);
+        }
         homes.insert(node.output, drafts.len());
     }
     if drafts.is_empty() || homes.get(&graph.output) != Some(&drafts.len()) {
         return Err(PlanError::NoOperators { output: graph.tensors[graph.output].name.clone() });
     }
     Ok(Network { name: graph.name.clone(), places, drafts })
+}
+
+/// The operators that a node takes, each with what it reads and makes: one, but for a row of more than two tensors, which grows by one of them at a time.
+/// `made` operators come before.
+fn steps(node: &QuantNode, inputs: &[usize], places: &[Place], y: Place, made: usize) -> Vec<(Vec<usize>, Place)> {
+    if !matches!(node.op, QuantOp::Concat) || inputs.len() < 3 {
+        return vec![(inputs.to_vec(), y)];
+    }
+    let mut channels = places[inputs[0]].shape[0];
+    let step = |(i, &input): (usize, &usize)| {
+        channels += places[input].shape[0];
+        let [_, height, width] = y.shape;
+        let first = if i == 0 { inputs[0] } else { made + i };
+        (vec![first, input], Place { shape: [channels, height, width], ..y.clone() })
+    };
+    inputs[1..].iter().enumerate().map(step).collect()
 }
 
 /// The nodes that the output depends on, in order, the one that makes it last.
@@ -114,7 +132,19 @@ impl Lowering<'_> {
                 let table = pack::requantize_table(name, x, y)?;
                 self.finish(Kind::Requantize, POINT, 1, *clamp, None, table)
             }
-            QuantOp::Activation { .. } | QuantOp::Concat => Err(PlanError::NoKernel { node: name.clone() }),
+            QuantOp::Activation { function } => {
+                self.finish(Kind::Lookup, POINT, 1, Clamp::NONE, None, pack::lookup_table(*function, x, y))
+            }
+            QuantOp::Concat => match second {
+                Some(second) => {
+                    let table = pack::concat_table(name, x, second, y)?;
+                    self.finish(Kind::Concat, POINT, 1, Clamp::NONE, None, table)
+                }
+                None => {
+                    let table = pack::requantize_table(name, x, y)?;
+                    self.finish(Kind::Requantize, POINT, 1, Clamp::NONE, None, table)
+                }
+            },
             QuantOp::Reshape => unreachable!("a reshape lives where its input does"),
         }
     }
@@ -156,6 +186,9 @@ impl Lowering<'_> {
             end: 0,
             blocks: 0,
             shorter: 0,
+            rows_each: 0,
+            merges: false,
+            reserved: 0,
         };
         let (name, source) = (self.node.name.clone(), source.cloned());
         let (fits_24_bits, table) = (table.fits_24_bits, table.words);

@@ -98,6 +98,10 @@ fn pack(draft: &mut Draft, tensors: &[infer_nostd::plan::Tensor]) {
             let table = std::mem::take(&mut draft.table);
             pack::depthwise_stream(&draft.operator, weights, &table, input)
         }
+        Kind::Dense if draft.operator.kernel == Kernel::DenseOctets => {
+            draft.table = pack::octets_table(&draft.table);
+            pack::dense_octets(weights, input)
+        }
         Kind::Conv2d => file::packed_i8(&pack::conv2d(weights)),
         Kind::Depthwise => file::packed_i8(&pack::depthwise(weights)),
         _ => file::packed_i8(&pack::dense(weights, input)),

@@ -4,6 +4,7 @@
 
 use super::file::packed_i8;
 use super::{Place, PlanError};
+use crate::graph::Activation;
 use crate::quantize::Weights;
 use infer_nostd::fixed;
 use infer_nostd::plan::{Kernel, Operator, Taps, Tensor};
@@ -49,6 +50,42 @@ pub fn dense(weights: &Weights, input: &Tensor) -> Vec<i8> {
     let pixel = |o, plane, y, x| (0..lanes).map(move |lane| at(o, plane * lanes + lane, y, x));
     let row = |o, y| (0..planes).flat_map(move |plane| (0..width).flat_map(move |x| pixel(o, plane, y, x)));
     (0..height).flat_map(|y| (0..outputs).flat_map(move |o| row(o, y))).collect()
+}
+
+/// \[H\], groups of eight outputs, steps of four inputs: for inputs 0 and 2, then 1 and 3, a word for each two outputs, the weights of one
+/// input in each half as w₀ + w₁·2^8.
+pub fn dense_octets(weights: &Weights, input: &Tensor) -> Vec<u32> {
+    let (outputs, len) = (weights.shape[0], input.dense_row_len());
+    let values = dense(weights, input);
+    let weight = |y: usize, output: usize, i: usize| match output < outputs && i < len {
+        true => i32::from(values[(y * outputs + output) * len + i]),
+        false => 0,
+    };
+    let half = |y, output, i| (weight(y, output, i) + (weight(y, output + 1, i) << 8)) as u16;
+    let word = |y, output, i| u32::from(half(y, output, i)) | u32::from(half(y, output, i + 2)) << 16;
+    let mut words = Vec::new();
+    for y in 0..usize::from(input.height) {
+        for group in (0..outputs).step_by(8) {
+            for i in (0..len).step_by(4).flat_map(|i| [i, i + 1]) {
+                words.extend((group..group + 8).step_by(2).map(|output| word(y, output, i)));
+            }
+        }
+    }
+    words
+}
+
+/// A dense layer's table in groups of eight: biases, then multipliers.
+pub fn octets_table(table: &[u32]) -> Vec<u32> {
+    let entry = |output: usize, i: usize, filling: u32| table.get(2 * output + i).copied().unwrap_or(filling);
+    let group = |first: usize| {
+        let outputs = first..first + 8;
+        outputs
+            .clone()
+            .map(|output| entry(output, 0, 0))
+            .chain(outputs.map(|output| entry(output, 1, 1)))
+            .collect::<Vec<_>>()
+    };
+    (0..table.len() / 2).step_by(8).flat_map(group).collect()
 }
 
 /// The stream that a kernel reads: for each group of output channels biases, weights step by step, multipliers. The last group is filled up
@@ -233,6 +270,22 @@ pub fn requantize_table(node: &str, x: &Place, y: &Place) -> Result<Table, PlanE
     Ok(table)
 }
 
+/// The same for each of two tensors.
+pub fn concat_table(node: &str, a: &Place, b: &Place, y: &Place) -> Result<Table, PlanError> {
+    let words = [requantize_table(node, a, y)?.words, requantize_table(node, b, y)?.words].concat();
+    Ok(Table { words, ..Table::default() })
+}
+
+/// A function's value for each stored one: the entry of q at q mod 256. Halves round to even, as quantization has it.
+pub fn lookup_table(function: Activation, x: &Place, y: &Place) -> Table {
+    let entry = |byte: u8| {
+        let value = (f64::from(byte as i8) - f64::from(x.zero_point)) * f64::from(x.scale);
+        let steps = (function.eval(value) / f64::from(y.scale)).round_ties_even() + f64::from(y.zero_point);
+        steps.clamp(f64::from(i8::MIN), f64::from(i8::MAX)) as i8
+    };
+    Table { words: packed_i8(&(0..=255).map(entry).collect::<Vec<_>>()), ..Table::default() }
+}
+
 /// Σ ratio·(q − zero) as weights in steps of 2^−bits: bias, 2^(32−bits), the weights.
 fn weighted(node: &str, ratios: [f64; 2], zeros: [i64; 2]) -> Result<Table, PlanError> {
     let weights = |bits: u32| ratios.map(|ratio| (ratio * (1u64 << bits) as f64).round() as i64);
@@ -265,5 +318,39 @@ fn prove(node: &str, channel: usize, bound: i64, shift_bits: u8) -> Result<(), P
         Ok(())
     } else {
         Err(PlanError::AccumulatorOverflow { node: node.into(), channel, bound, limit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(scale: f32, zero_point: i8) -> Place {
+        Place { name: "t".into(), shape: [1, 1, 1], scale, zero_point }
+    }
+
+    fn entries(table: &Table) -> impl Fn(i8) -> i8 {
+        let bytes: Vec<u8> = table.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        move |q| bytes[usize::from(q as u8)] as i8
+    }
+
+    #[test]
+    fn a_lookup_has_the_scales_in_it_and_halves_go_to_even() {
+        let leaky = lookup_table(Activation::LeakyRelu { alpha: 0.5 }, &place(1.0, 0), &place(1.0, 10));
+        let entry = entries(&leaky);
+        assert_eq!([-128, -3, -1, 0, 1, 117, 118].map(entry), [-54, 8, 10, 10, 11, 127, 127]);
+        // Sigmoid of −∞, 0, ∞ in the scale that it is given.
+        let sigmoid = lookup_table(Activation::Sigmoid, &place(0.25, -8), &place(1.0 / 256.0, -128));
+        assert_eq!([-128, -8, 127].map(entries(&sigmoid)), [-128, 0, 127]);
+    }
+
+    #[test]
+    fn a_concat_copies_what_has_the_outputs_scale() {
+        let (x, y) = (place(0.5, 3), place(0.25, -4));
+        let table = concat_table("c", &y, &x, &y).expect("scales that fit");
+        let [bias, multiplier, weight] = [0, 1, 2].map(|i| i64::from(table.words[i] as i32));
+        assert_eq!((weight * multiplier, bias), (1 << 32, 4 * weight));
+        let [bias, multiplier, weight] = [3, 4, 5].map(|i| i64::from(table.words[i] as i32));
+        assert_eq!((weight * multiplier, bias), (1 << 33, -3 * weight));
     }
 }

@@ -40,9 +40,14 @@ impl Target {
                 &[Kernel::Spread16, Kernel::Spread8, Kernel::DepthwiseUnsigned32, Kernel::DepthwiseUnsigned8]
             }
             Self::CortexM3 => &[Kernel::Long, Kernel::Plain, Kernel::DepthwisePairs],
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => {
-                &[Kernel::Widened16, Kernel::Widened8, Kernel::Narrow8, Kernel::DepthwiseQuads, Kernel::Image16]
-            }
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => &[
+                Kernel::Widened16,
+                Kernel::Widened8,
+                Kernel::Narrow8,
+                Kernel::DepthwiseQuads,
+                Kernel::Image16,
+                Kernel::DenseOctets,
+            ],
         }
     }
 }
@@ -59,6 +64,10 @@ impl std::fmt::Display for Target {
 pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
     let [height, width, channels] = [output.height, output.width, output.channels].map(u64::from);
     let outputs = height * width * channels;
+    if operator.kernel == Kernel::DenseOctets {
+        let groups = u64::from(input.height) * channels.div_ceil(8);
+        return groups * (170 + operator.dense_steps(input) as u64 * 41);
+    }
     if operator.kernel != Kernel::Portable {
         let taps = Taps::of(operator);
         let cost = cost(operator.kernel, taps, Window::of(operator));
@@ -72,10 +81,12 @@ pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
     let values = u64::from(input.height) * u64::from(input.width) * u64::from(input.channels);
     match operator.kind {
         Kind::Conv2d | Kind::Depthwise => operator.macs(input, output) * 9 + outputs * 25,
-        Kind::Dense => operator.macs(input, output) * 7 + outputs * 25,
-        Kind::MaxPool | Kind::AveragePool => outputs * 10 * operator.window.map(u64::from).iter().product::<u64>(),
-        Kind::GlobalAveragePool => values * 10,
-        Kind::Add | Kind::Requantize => outputs * 40,
+        Kind::Dense => operator.macs(input, output) * 5 + outputs * 25,
+        Kind::MaxPool => outputs * 10 * operator.window.map(u64::from).iter().product::<u64>(),
+        Kind::AveragePool => outputs * (40 + 3 * operator.window.map(u64::from).iter().product::<u64>()),
+        Kind::GlobalAveragePool => values * 4,
+        Kind::Add => outputs * 14,
+        Kind::Requantize | Kind::Lookup | Kind::Concat => outputs * 10,
     }
 }
 
@@ -128,7 +139,7 @@ fn cost(kernel: Kernel, taps: Taps, window: Window) -> Cost {
         Kernel::DepthwisePairs => (110.0, 0.0, 20.0, 2.5, 2.8, 10.0),
         Kernel::DepthwiseUnsigned32 => (180.0, 0.0, 60.0, 5.0, 6.5, 28.0),
         Kernel::DepthwiseUnsigned8 => (180.0, 0.0, 60.0, 7.5, 6.5, 28.0),
-        Kernel::Portable => unreachable!("it has no blocks"),
+        Kernel::Portable | Kernel::DenseOctets => unreachable!("it has no blocks"),
     };
     Cost { block, spread, group, step, product, output }
 }

@@ -3,12 +3,21 @@
 //! A kernel computes all output channels of a block. It walks over the window in steps, each one plane of one row, and over the
 //! stream of weights in the same order.
 
+use super::args::Args;
 use crate::ops::Step;
-use crate::plan::{Kernel, MAX_SEGMENTS, Taps};
+use crate::plan::{MAX_SEGMENTS, Taps, Uses};
 use crate::ring::{RowMut, Rows};
-use heapless::{Vec, VecView};
+use core::mem::MaybeUninit;
+use core::{ptr, slice};
 
-/// A run of steps that are `Args::plane_len` apart.
+#[cfg(kernels = "armv6m")]
+use super::armv6m::function;
+#[cfg(kernels = "armv7m")]
+use super::armv7m::function;
+#[cfg(kernels = "dsp")]
+use super::dsp::function;
+
+/// A run of steps that are `Args::plane_len` apart. A kernel walks over an array of them.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Segment {
@@ -18,194 +27,134 @@ pub struct Segment {
     pub steps: u32,
 }
 
-/// What a kernel is told of a block.
-#[derive(Debug)]
-#[repr(C)]
-pub struct Args {
-    /// The steps, in the order of the stream.
-    pub segments: *const Segment,
-    /// Behind the last segment.
-    pub segments_end: *const Segment,
-    /// Bytes from one plane of the input to the next.
-    pub plane_len: u32,
-    /// For each group of output channels its biases, weights, multipliers.
-    pub stream: *const u32,
-    /// The block's first pixel in the output's channel 0.
-    pub out: *mut u8,
-    /// Bytes from one plane of the output to the next.
-    pub out_plane_len: u32,
-    /// Output channels.
-    pub channels: u32,
-    /// The output's zero point, 128 more where it is stored unsigned.
-    pub zero_point: i32,
-    /// Left shift of the accumulators.
-    pub shift_bits: u32,
-    /// Smallest result, 128 more where it is stored unsigned. Kernels that saturate to int8 do not look.
-    pub min: i32,
-    /// Largest result.
-    pub max: i32,
-}
-
 /// A kernel for blocks of one size.
 pub type Function = unsafe extern "C" fn(*const Args);
 
 /// Three taps a step, as [`functions`] names it.
-#[allow(dead_code, reason = "for the cores that have kernels")]
 pub(super) const THREE: Taps = Taps::Three;
 /// One tap a step.
-#[allow(dead_code, reason = "for the cores that have kernels")]
 pub(super) const ONE: Taps = Taps::One { stride: 1 };
 /// One tap a step, output pixels two input pixels apart.
-#[allow(dead_code, reason = "for the cores that have kernels")]
 pub(super) const ONE_STRIDE_2: Taps = Taps::One { stride: 2 };
 
 /// A core's kernels, a line each: kernel, taps, pixels of a block, the name of the function. Makes `function`, which
-/// finds one; what is not in `USES` is not even mentioned there, so that the linker drops it.
-#[allow(unused_macros, reason = "for the cores that have kernels")]
+/// finds one; what is not in `USES` is not even mentioned there, so that the linker drops it, and what is alone is not looked for.
 macro_rules! functions {
     ($($kernel:ident $($taps:ident)|+ $pixels:literal => $name:ident,)*) => {
         unsafe extern "C" {
-            $(fn $name(args: *const $crate::arch::conv::Args);)*
+            $(fn $name(args: *const $crate::arch::args::Args);)*
         }
 
-        /// The function for blocks of `pixels`; `None` where there is none, or `USES` has none.
-        pub fn function<const USES: u128>(
+        /// The function for blocks of `pixels`.
+        ///
+        /// # Safety
+        /// `USES` has it.
+        #[inline(always)]
+        pub unsafe fn function<const USES: u128>(
             kernel: Kernel,
             taps: Taps,
             pixels: usize,
-        ) -> Option<$crate::arch::conv::Function> {
+        ) -> $crate::arch::conv::Function {
             use $crate::arch::conv::*;
             $($(
                 if const { $crate::plan::Uses(USES).conv(Kernel::$kernel, $taps, $pixels) }
                     && (kernel, taps, pixels) == (Kernel::$kernel, $taps, $pixels)
                 {
-                    return Some($name);
+                    return $name;
                 }
             )+)*
-            None
+            // SAFETY: the caller's.
+            unsafe { core::hint::unreachable_unchecked() }
         }
     };
 }
-#[allow(unused_imports, reason = "for the cores that have kernels")]
 pub(super) use functions;
 
-/// Whether this target has the kernel.
-#[inline(always)]
-pub const fn has(kernel: Kernel, taps: Taps) -> bool {
-    let ours = match kernel {
-        Kernel::Widened16 | Kernel::Widened8 | Kernel::Narrow8 | Kernel::Image16 => cfg!(kernels = "dsp"),
-        Kernel::Long | Kernel::Plain => cfg!(kernels = "armv7m"),
-        Kernel::Spread16 | Kernel::Spread8 => cfg!(kernels = "armv6m"),
-        _ => false,
-    };
-    ours && matches!(taps, Taps::Three | Taps::One { stride: 1 | 2 })
-}
+/// Segments of the windows that nearly all convolutions have: of three rows under three taps, of one pixel.
+const FEW: usize = 3;
+/// Those of a 5×5 window, strided.
+const MANY: usize = 25;
 
-#[cfg(kernels = "portable")]
-fn function<const USES: u128>(_: Kernel, _: Taps, _: usize) -> Option<Function> {
-    None
-}
-
-#[cfg(kernels = "armv6m")]
-use super::armv6m::function;
-#[cfg(kernels = "armv7m")]
-use super::armv7m::function;
-#[cfg(kernels = "dsp")]
-use super::dsp::function;
-
-/// Whether the kernels saturate to int8 and leave other clamps to be made afterwards.
-pub(super) const SATURATES: bool = !cfg!(kernels = "armv6m");
-
-/// One output row. [`has`] has been asked.
+/// One output row. This target has the kernel, and `USES` its functions.
 #[inline(always)]
 pub(crate) fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    match step.operator.window {
-        [1, 1] => with_segments::<USES, 1>(step, rows, out),
-        [..=3, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 3>(step, rows, out),
-        [..=7, _] if Taps::of(step.operator) == Taps::Three => with_segments::<USES, 7>(step, rows, out),
-        _ => with_segments::<USES, MAX_SEGMENTS>(step, rows, out),
-    }
-    let clamp = step.operator.clamp;
-    if SATURATES && clamp != [i8::MIN, i8::MAX] {
-        out.clamp(clamp);
+    if const { !Uses(USES).long_convs() } {
+        blocks::<USES, FEW>(step, rows, out);
+    } else if step.operator.segments(step.input) > MANY {
+        blocks_apart::<USES, MAX_SEGMENTS>(step, rows, out);
+    } else if step.operator.is_long() {
+        blocks_apart::<USES, MANY>(step, rows, out);
+    } else {
+        blocks_apart::<USES, FEW>(step, rows, out);
     }
 }
 
-/// A frame for `N` segments, as large as the window needs and no larger: the stack is what small chips run out of.
+/// A frame of its own for `N` segments: the stack is what small chips run out of.
 #[inline(never)]
-fn with_segments<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    blocks::<USES>(step, rows, out, &mut Vec::<_, N>::new());
+fn blocks_apart<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut RowMut) {
+    blocks::<USES, N>(step, rows, out);
 }
 
-#[inline(never)]
-fn blocks<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, segments: &mut VecView<Segment>) {
-    let (operator, input, output) = (step.operator, step.input, step.output);
-    let (kernel, taps) = (operator.kernel, Taps::of(operator));
-    segments_of(step, rows, segments);
-    let offset = output.layout.flip() as i32;
-    let [min, max] = operator.clamp.map(|bound| bound as i32 + offset);
-    let pixel_len = output.lanes();
-    let row = &mut out.slot()[output.pads[1] as usize * pixel_len..];
-    assert!(row.len() >= (output.planes() - 1) * output.plane_len() + output.width as usize * pixel_len);
-    let mut args = Args {
-        segments: segments.as_ptr(),
-        segments_end: segments.as_ptr_range().end,
-        plane_len: input.plane_len() as u32,
-        stream: step.weights().as_ptr(),
-        out: row.as_mut_ptr(),
-        out_plane_len: output.plane_len() as u32,
-        channels: output.channels as u32,
-        zero_point: output.zero_point as i32 + offset,
-        shift_bits: operator.shift_bits as u32,
-        min,
-        max,
-    };
-    let len = operator.block as usize;
-    for (count, len) in [(operator.blocks - operator.shorter, len), (operator.shorter, len - 1)] {
-        if count == 0 {
-            continue;
-        }
-        let Some(function) = function::<USES>(kernel, taps, len) else { unreachable!() };
-        let moved = len * operator.strides[1] as usize * input.lanes();
-        for _ in 0..count {
-            // SAFETY: the kernel reads `steps` times the block's pixels (two more for three taps) from each segment's start, `plane_len`
-            // apart, which `segments_of` has found to lie in the ring for the whole row; it reads a stream as long as kernel,
-            // window and channels make it, which the plan's check has found in the file; and it writes the block's pixels of
-            // every plane, which the assertion above has found in the row.
-            unsafe { function(&args) };
-            args.out = args.out.wrapping_add(len * pixel_len);
-            for segment in segments.iter_mut() {
-                segment.start = segment.start.wrapping_add(moved);
-            }
-        }
-    }
-}
-
-/// The steps of the row's first block, in as few segments as there can be.
 #[inline(always)]
-fn segments_of(step: &Step, rows: &Rows, segments: &mut VecView<Segment>) {
+fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut RowMut) {
+    let operator = step.operator;
+    let (kernel, taps) = (operator.kernel, Taps::of(operator));
+    let mut segments = MaybeUninit::<[Segment; N]>::uninit();
+    let first: *mut Segment = segments.as_mut_ptr().cast();
+    // SAFETY: `row` has asked whether there is room, and so many are written then.
+    let segments = unsafe { slice::from_raw_parts_mut(first, segments_of(step, rows, taps, first)) };
+    let walk = segments.as_ptr_range();
+    let mut args = Args::new(step, out, walk.start.cast(), walk.end.cast());
+    let stride_len = operator.strides[1] as usize * step.input.lanes();
+    let mut pixels = operator.block as usize;
+    for left in (1..=operator.blocks).rev() {
+        if left == operator.shorter {
+            pixels -= 1;
+        }
+        // SAFETY: `Engine::sized` has found all functions that the plan needs in `USES`. The kernel reads `steps` times the block's pixels
+        // (two more for three taps) from each segment's start, `plane_len` apart, which lie in the row: the plan's check has found that the
+        // padded rows are as wide as the windows reach. It reads a stream as long as kernel, window and channels make it, which the check has
+        // found in the file, and it writes the block's pixels of every plane of the output's row.
+        unsafe { function::<USES>(kernel, taps, pixels)(&args) };
+        args.out = args.out.wrapping_add(pixels * step.output.lanes());
+        for segment in segments.iter_mut() {
+            segment.start = segment.start.wrapping_add(pixels * stride_len);
+        }
+    }
+    args.clamp(step, out);
+}
+
+/// Writes the steps of the row's first block, in as few segments as there can be; how many those are.
+///
+/// # Safety
+/// There is room for a segment for each row of the window under three taps, for each of its pixels under one, but for no more than
+/// [`MAX_SEGMENTS`].
+#[inline(never)] // what it holds is off the stack when the kernel works
+unsafe fn segments_of(step: &Step, rows: &Rows, taps: Taps, first: *mut Segment) -> usize {
     let (operator, input) = (step.operator, step.input);
-    let (window_w, taps) = (operator.window[1] as usize, Taps::of(operator).count());
-    let (planes_len, pixel_len) = (input.planes() * input.plane_len(), input.lanes());
-    let planes = input.planes() as u32;
-    // What the last pixel of the row reads of a plane, beyond the first one's first byte.
-    let reach = ((step.output.width as usize - 1) * operator.strides[1] as usize + taps) * pixel_len;
-    let first = step.padded_start(0) * pixel_len;
-    let tap_len = operator.dilations[1] as usize * pixel_len;
-    let last_plane = planes_len - input.plane_len();
-    assert!(first + (window_w - taps) * tap_len + last_plane + reach <= input.slot_len());
-    let mut end = core::ptr::null();
-    for ky in (0..operator.window[0] as usize).step_by(input.rows_a_step()) {
-        let mut start = rows.slot(ky * operator.dilations[0] as usize).as_ptr().wrapping_add(first);
-        for _ in 0..window_w / taps {
-            match segments.last_mut() {
-                Some(last) if start == end => last.steps += planes,
-                _ => {
-                    let Ok(()) = segments.push(Segment { start, steps: planes }) else { unreachable!() };
+    let (walks, tap_len) = match taps {
+        Taps::Three => (1, 0),
+        Taps::One { .. } => (operator.window[1], operator.dilations[1] as usize * input.lanes()),
+    };
+    let left = step.padded_start(0) * input.lanes();
+    let (steps, planes_len) = (input.planes as u32, input.planes() * input.plane_len());
+    let (mut segment, mut end, mut ky) = (first.wrapping_sub(1), ptr::null(), 0);
+    while ky < operator.window[0] as usize {
+        let mut start = rows.start(ky * operator.dilations[0] as usize).wrapping_add(left);
+        for _ in 0..walks {
+            // SAFETY: the caller's; the first segment is written before any is added to.
+            unsafe {
+                if start == end {
+                    (*segment).steps += steps;
+                } else {
+                    segment = segment.wrapping_add(1);
+                    segment.write(Segment { start, steps });
                 }
             }
             end = start.wrapping_add(planes_len);
-            start = start.wrapping_add(taps * tap_len);
+            start = start.wrapping_add(tap_len);
         }
+        ky += input.rows_a_step();
     }
+    (segment.addr() + size_of::<Segment>() - first.addr()) / size_of::<Segment>()
 }

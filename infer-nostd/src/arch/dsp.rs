@@ -28,11 +28,11 @@ use core::arch::global_asm;
 //
 // * The first pass of a channel adds the bias (which is loaded into r4 together with the weights) as it goes: nothing is copied.
 // * The other passes run four to a round. The first round is entered in the middle, at an address computed once a call.
-// * lr has flags under its counter: bit 16: another segment follows; bit 17: the operator shifts. Both are looked at once, after
-//   the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
+// * lr has flags under its counter: bit 16: another segment follows; bit 17: it is the third, or, in the last segment, the operator
+//   shifts. Both are looked at once, after the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
 //
-// Frame: 0 from the last lane to the next plane | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20, 32 segments: input, lr, entry
-// | 44 shift
+// Frame: 0 from the last lane to the next plane | 4 out | 8 plane of out | 12 zero point | 16 stream's end | 20, 32, 44 segments: input, lr,
+// entry | 56 shift
 global_asm!(
     r#"
     .syntax unified
@@ -236,13 +236,10 @@ global_asm!(
   .p2align 2
 dsp_narrow8_t3_\N:
   push {r4-r11, lr}
-  sub sp, #52
+  sub sp, #60
   ldm r0, {r1-r9}             @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   subs r3, #(4 * \N + 8)        @ what the loads of a pass walk by themselves
-  str r9, [sp, #44]
-  cmp r9, #0
-  it ne
-  addne r3, r3, #0x20000
+  str r9, [sp, #56]
 1:
   add r9, sp, #20
   adr r0, 8f
@@ -266,10 +263,17 @@ dsp_narrow8_t3_\N:
   ldrsh lr, [r0, lr, lsl #1]
   add lr, lr, r0
   cmp r1, r2
-  it ne
+  itt ne
   addne r11, r11, #0x10000
+  orrne r3, r3, #0x20000        @ of a second segment: a third follows
   stm r9!, {r10, r11, lr}
   bne 1b
+  ldr r10, [sp, #56]
+  bic r11, r11, #0x20000
+  cmp r10, #0
+  it ne
+  orrne r11, r11, #0x20000
+  str r11, [r9, #-8]
   mov r1, r4
   add r12, r12, r12, lsl #1
   adds r12, r12, #2
@@ -311,13 +315,17 @@ dsp_narrow8_t3_\N:
   str r2, [sp, #4]
   cmp r1, r6
   bne 3b
-  add sp, #52
+  add sp, #60
   pop {r4-r11, pc}
 6:
+  bcs 9f
   ldrd r0, lr, [sp, #32]
   ldr pc, [sp, #40]
+9:
+  ldrd r0, lr, [sp, #44]
+  ldr pc, [sp, #52]
 7:
-  ldr r2, [sp, #44]
+  ldr r2, [sp, #56]
   dsp_each_acc \N, dsp_shift_left
   b 5b
   .p2align 2
@@ -581,12 +589,12 @@ dsp_narrow8_t1_s\S\()_\N:
 @ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
 @ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
 @ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
-@ for a pixel, and a round ends where r0 says so.
+@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of four for images.
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
 @ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 plane of out | 12 shift | 16 zero point | 20 stream's end | 24 end of the pixels | 28 entry
-@ | 32 stream | 36 frame's length | 40 pixels
+@ | 32 stream | 36 frame's length | one tap alone: 40 the pixels, as the first round sees them | 44 bytes back to its weights | then the pixels
 
 @ From r0 to r12 (bytes 0 and 2) and lr (bytes 1 and 3).
 .macro dsp_widen S, COUNT
@@ -641,6 +649,7 @@ dsp_narrow8_t1_s\S\()_\N:
 
 @ The frame with the pixels; leaves r1 at the stream. G: channels that go together.
 .macro dsp_widened W, S, PIXELS, G
+  .set FRAME, 32 + 8 * \G
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   mov r10, r1
@@ -653,11 +662,11 @@ dsp_narrow8_t1_s\S\()_\N:
   bne 1b
   mov r12, #(8 * \PIXELS)
   mul r12, r12, r0
-  add r11, r12, #40
+  add r11, r12, #FRAME
   mov r10, sp
   sub r10, r10, r11
   mov sp, r10
-  add r10, r10, #40
+  add r10, r10, #FRAME
   add r12, r12, r10             @ end of the pixels
   strd r5, r6, [sp, #4]
   strd r9, r8, [sp, #12]
@@ -665,7 +674,26 @@ dsp_narrow8_t1_s\S\()_\N:
   strd r4, r11, [sp, #32]
   mov r12, r10                  @ the pixels
   adr r10, 8f
-  and r11, r0, #(2 * \G - 1)    @ two passes a step, less one, in rounds of 4 (G = 1) or 8
+  .if \G == 1                    @ two passes a step, less one, in rounds of 6
+    movw r11, #0x5556
+    movt r11, #0x5555
+    umull lr, r11, r0, r11
+    add r11, r11, r11, lsl #1
+    subs r11, r0, r11           @ steps mod 3
+  .else
+    rsb r11, r0, #0
+    .if \W == 16
+      and r11, r11, #7          @ steps of the first round that are left out
+    .else
+      and r11, r11, #3
+    .endif
+    movs r5, #(8 * \PIXELS)
+    mul r5, r5, r11
+    sub r5, r12, r5
+    lsl r8, r11, #(\W / 8 + 2)
+    add r8, r8, #8
+    strd r5, r8, [sp, #40]
+  .endif
   ldrsh r11, [r10, r11, lsl #1]
   add r11, r11, r10
   str r11, [sp, #28]
@@ -923,6 +951,11 @@ dsp_narrow8_t1_s\S\()_\N:
   ldr pc, [sp, #28]
   .p2align 2
 40:
+  .ifnc \name, dsp_image16_t3
+    dsp_t3u_pass_a \W, \N
+45:
+    dsp_t3u_pass_b \W, \N
+  .endif
   dsp_t3u_pass_a \W, \N
 43:
   dsp_t3u_pass_b \W, \N
@@ -968,7 +1001,8 @@ dsp_narrow8_t1_s\S\()_\N:
     .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
     .p2align 2
   .else
-    .hword 43b - 8b + 1, 41b - 8b + 1
+    .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .p2align 2
   .endif
   .size \name\()_\N, . - \name\()_\N
 .endm
@@ -979,17 +1013,17 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_t3u dsp_image16_t3, 16, \n
 .endr
 
-@ One tap: as above, with lr for the half of a weight that r6 and r7 keep the other half of.
-@ N = 3, int8 weights, two passes: 12 SMLAD, 4 SXTB16, 2 LDM, 1 LDM of weights: 19 instructions, 27 cycles for 24 products.
-@ N = 4, int16 weights alone: r12 and lr accumulate the third pixel: 8 SMLAD, 2 LDM, 1 LDM of weights: 11 instructions, 17 cycles
-@ for 16 products.
-.macro dsp_t1u_load N
+@ One tap: as above, with lr for the half of a weight that r6 and r7 keep the other half of. Loads are single ones at offsets from where the round of
+@ eight passes (int8) or sixteen (int16) begins: those behind one another take a cycle each.
+@ N = 3, int8 weights, two passes: 12 SMLAD, 4 SXTB16, 8 LDR: 24 instructions, 26 cycles for 24 products.
+@ N = 4, int16 weights alone: r12 and lr accumulate the third pixel: 8 SMLAD, 6 LDR: 14 instructions, 16 cycles for 16 products.
+.macro dsp_t1u_load P, N
+  ldr r2, [r0, #4 * \N * \P]
+  .if \N >= 2
+    ldr r3, [r0, #4 * \N * \P + 4]
+  .endif
   .if \N == 3
-    ldm r0!, {r2, r3, r12}
-  .elseif \N == 2
-    ldm r0!, {r2, r3}
-  .else
-    ldr r2, [r0], #4
+    ldr r12, [r0, #4 * \N * \P + 8]
   .endif
 .endm
 
@@ -1007,30 +1041,36 @@ dsp_narrow8_t1_s\S\()_\N:
   .endif
 .endm
 
-.macro dsp_t1u_pixels_4
-  ldm r0!, {r2, r3}
+.macro dsp_t1u_pixels_4 P
+  ldr r2, [r0, #16 * \P]
+  ldr r3, [r0, #16 * \P + 4]
   dsp_t1_mac r8, r6, r2, r4
   dsp_t1_mac r10, r7, r2, r5
   dsp_t1_mac r9, r6, r3, r4
   dsp_t1_mac r11, r7, r3, r5
-  ldm r0!, {r2, r3}
+  ldr r2, [r0, #16 * \P + 8]
+  ldr r3, [r0, #16 * \P + 12]
   dsp_t1_mac r12, r6, r2, r4
   dsp_t1_mac lr, r7, r2, r5
   dsp_t1_mac r4, r6, r3, r4
   dsp_t1_mac r5, r7, r3, r5
 .endm
 
-.macro dsp_t1u_pass_a W, N
+@ Pass P of a round. Int8 weights are loaded for two: the second takes the other halves of the words.
+.macro dsp_t1u_pass P, W, N
   .if FIRST
     ldm r1!, {r4, r5, r6, r7}
+  .elseif \W == 16 || \P % 2 == 0
+    ldr r6, [r1, #\P / (16 / \W) * 8]
+    ldr r7, [r1, #\P / (16 / \W) * 8 + 4]
   .else
-    ldm r1!, {r6, r7}
+    dsp_half 2, r6, r7
   .endif
   .if \N == 4
-    dsp_t1u_pixels_4
+    dsp_t1u_pixels_4 \P
   .else
-    dsp_t1u_load \N
-    .if \W == 8
+    dsp_t1u_load \P, \N
+    .if \W == 8 && \P % 2 == 0
       sxtb16 lr, r6
       dsp_t1u_channel \N, lr, r8, r9, r4
       sxtb16 lr, r7
@@ -1039,21 +1079,6 @@ dsp_narrow8_t1_s\S\()_\N:
       dsp_t1u_channel \N, r6, r8, r9, r4
       dsp_t1u_channel \N, r7, r10, r11, r5
     .endif
-  .endif
-.endm
-
-.macro dsp_t1u_pass_b W, N
-  .if \W == 8
-    dsp_half 2, r6, r7
-  .else
-    ldm r1!, {r6, r7}
-  .endif
-  .if \N == 4
-    dsp_t1u_pixels_4
-  .else
-    dsp_t1u_load \N
-    dsp_t1u_channel \N, r6, r8, r9, r4
-    dsp_t1u_channel \N, r7, r10, r11, r5
   .endif
 .endm
 
@@ -1080,27 +1105,55 @@ dsp_narrow8_t1_s\S\()_\N:
 dsp_widened\W\()_t1_s\S\()_\N:
   dsp_widened \W, \S, \N, 2
 3:                              @ a pair of channels
-  add r0, sp, #40
+  add r0, sp, #48
   .set FIRST, 1
-  dsp_t1u_pass_a \W, \N
+  dsp_t1u_pass 0, \W, \N
   .set FIRST, 0
+  ldrd r0, r2, [sp, #40]
+  .if \W == 16 && \N < 4
+    ldr lr, [sp, #24]
+  .endif
+  subs r1, r1, r2
   ldr pc, [sp, #28]
   .p2align 2
 40:
-  dsp_t1u_pass_a \W, \N
-47:
-  dsp_t1u_pass_b \W, \N
-  dsp_t1u_pass_a \W, \N
-45:
-  dsp_t1u_pass_b \W, \N
-  dsp_t1u_pass_a \W, \N
-43:
-  dsp_t1u_pass_b \W, \N
-  dsp_t1u_pass_a \W, \N
+  dsp_t1u_pass 0, \W, \N
 41:
-  dsp_t1u_pass_b \W, \N
-  ldr r2, [sp, #24]
-  cmp r0, r2
+  dsp_t1u_pass 1, \W, \N
+  dsp_t1u_pass 2, \W, \N
+43:
+  dsp_t1u_pass 3, \W, \N
+  dsp_t1u_pass 4, \W, \N
+45:
+  dsp_t1u_pass 5, \W, \N
+  dsp_t1u_pass 6, \W, \N
+47:
+  dsp_t1u_pass 7, \W, \N
+  .if \W == 16
+  dsp_t1u_pass 8, \W, \N
+49:
+  dsp_t1u_pass 9, \W, \N
+  dsp_t1u_pass 10, \W, \N
+51:
+  dsp_t1u_pass 11, \W, \N
+  dsp_t1u_pass 12, \W, \N
+53:
+  dsp_t1u_pass 13, \W, \N
+  dsp_t1u_pass 14, \W, \N
+55:
+  dsp_t1u_pass 15, \W, \N
+  add r0, r0, #(64 * \N)
+  adds r1, #128
+  .else
+  adds r0, #(32 * \N)
+  adds r1, #32
+  .endif
+  .if \W == 16 && \N < 4
+    cmp r0, lr
+  .else
+    ldr r2, [sp, #24]
+    cmp r0, r2
+  .endif
   bne 40b
   .if \N == 4
     ldrd r6, r0, [sp, #12]
@@ -1136,7 +1189,10 @@ dsp_widened\W\()_t1_s\S\()_\N:
   b 5b
   .p2align 2
 8:
-  .hword 47b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1
+  .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1
+  .if \W == 16
+    .hword 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+  .endif
   .size dsp_widened\W\()_t1_s\S\()_\N, . - dsp_widened\W\()_t1_s\S\()_\N
 .endm
 
@@ -1468,10 +1524,157 @@ dsp_depthwise_\N:
   dsp_dw_any \n
 .endr
 
+@ ---- dense: eight outputs over one row ------------------------------------------------------------------------------------------
+@ r0 input, r1 weights, r2 bytes 1 and 3 of a word of input, r3 bytes 0 and 2; r12, lr weights; r4, r6, r8, r10 accumulate the even outputs.
+@ The weights of outputs 2i and 2i + 1 share 16 bits as a + b * 2^8. As int16 they are what SMLAD takes: r5, r7, r9, r11 accumulate
+@ A + B * 2^8; one SXTB16 leaves a, for A. At the end B is what is left of the difference, if it fits 24 bits: half a load and half a SXTB16 a
+@ product less than with weights by themselves.
+@ A step, four inputs: 16 SMLAD, 10 SXTB16, 9 LDR in four runs: 39 cycles for 32 products.
+@
+@ The arguments are used up: row and weights become what a group begins with, as its first round sees them.
+@
+@ Frame: 0 end of the row | 4 arguments
+.macro dsp_dense_pair AT, x, a, ab, c, cd
+  ldr r12, [r1, #\AT]
+  ldr lr, [r1, #\AT + 4]
+  dsp_dense_two \x, \a, \ab, \c, \cd
+.endm
+
+.macro dsp_dense_two x, a, ab, c, cd
+  smlad \ab, r12, \x, \ab
+  sxtb16 r12, r12
+  smlad \a, r12, \x, \a
+  smlad \cd, lr, \x, \cd
+  sxtb16 lr, lr
+  smlad \c, lr, \x, \c
+.endm
+
+.macro dsp_dense_step I
+  ldr r2, [r0, #4 * \I]
+  ldr r12, [r1, #32 * \I]
+  ldr lr, [r1, #32 * \I + 4]
+  sxtb16 r3, r2
+  dsp_dense_two r3, r4, r5, r6, r7
+  dsp_dense_pair 32 * \I + 8, r3, r8, r9, r10, r11
+  sxtb16 r2, r2, ror #8
+  dsp_dense_pair 32 * \I + 16, r2, r4, r5, r6, r7
+  ldr r12, [r1, #32 * \I + 24]
+  ldr lr, [r1, #32 * \I + 28]
+  .if \I == 3
+    ldr r3, [sp]                @ end of the row
+  .endif
+  dsp_dense_two r2, r8, r9, r10, r11
+.endm
+
+  .section .text.dsp_dense_octets, "ax", %progbits
+  .global dsp_dense_octets
+  .type dsp_dense_octets, %function
+  .p2align 2
+dsp_dense_octets:
+  push {r4-r11, lr}
+  sub sp, #12
+  str r0, [sp, #4]
+  ldm r0, {r1-r3}               @ row, weights, steps
+  rsb r12, r3, #0
+  and r12, r12, #3              @ steps of the first round that are left out
+  add r3, r3, r12
+  sub r4, r1, r12, lsl #2
+  add r3, r4, r3, lsl #2
+  str r3, [sp]
+  mov r1, r2
+  lsl r5, r12, #5
+  adr r2, 8f
+  ldrsh r6, [r2, r12, lsl #1]
+  add r6, r6, r2
+  stm r0, {r4-r6}               @ the row, bytes back to a group's weights, where to enter
+3:                              @ a group
+  ldr r12, [sp, #4]
+  ldr lr, [r12, #12]            @ sums to begin with
+  ldm r12, {r0, r2, r3}
+  ldm lr, {r4-r11}
+  subs r1, r1, r2
+  add r5, r4, r5, lsl #8
+  add r7, r6, r7, lsl #8
+  add r9, r8, r9, lsl #8
+  add r11, r10, r11, lsl #8
+  bx r3
+  .p2align 2
+40:
+  dsp_dense_step 0
+41:
+  dsp_dense_step 1
+42:
+  dsp_dense_step 2
+43:
+  dsp_dense_step 3
+  adds r0, #16
+  adds r1, #128
+  cmp r0, r3
+  bne 40b
+  ldr r3, [sp, #4]
+  subs r5, r5, r4
+  subs r7, r7, r6
+  sub r9, r9, r8
+  sub r11, r11, r10
+  ldrd r12, lr, [r3, #16]       @ where to, multipliers
+  asrs r5, r5, #8
+  asrs r7, r7, #8
+  asr r9, r9, #8
+  asr r11, r11, #8
+  cmp lr, #0
+  beq 6f
+  ldrd r2, r3, [r3, #24]        @ zero point, shift
+  cbz r3, 5f
+  .irp acc, r4, r5, r6, r7, r8, r9, r10, r11
+    lsl \acc, \acc, r3
+  .endr
+5:
+  ldm lr!, {r0, r3}
+  smmlar r4, r4, r0, r2
+  smmlar r5, r5, r3, r2
+  ldm lr!, {r0, r3}
+  smmlar r6, r6, r0, r2
+  smmlar r7, r7, r3, r2
+  ldm lr!, {r0, r3}
+  smmlar r8, r8, r0, r2
+  smmlar r9, r9, r3, r2
+  ldm lr!, {r0, r3}
+  smmlar r10, r10, r0, r2
+  smmlar r11, r11, r3, r2
+  add lr, lr, #32               @ behind the next group's biases
+  .irp acc, r4, r5, r6, r7, r8, r9, r10, r11
+    ssat \acc, #8, \acc
+    strb \acc, [r12], #1
+  .endr
+4:
+  ldr r3, [sp, #4]
+  ldr r0, [r3, #12]
+  ldrd r2, r4, [r3, #32]        @ from a group's first sum to the next one's, groups left
+  add r0, r0, r2
+  str r0, [r3, #12]
+  strd r12, lr, [r3, #16]
+  subs r4, #1
+  str r4, [r3, #36]
+  bne 3b
+  add sp, #12
+  pop {r4-r11, pc}
+6:
+  stm r12!, {r4-r11}
+  b 4b
+  .p2align 2
+8:
+  .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1
+  .size dsp_dense_octets, . - dsp_dense_octets
+
   .text
 "#,
     options(raw)
 );
+
+unsafe extern "C" {
+    /// Eights of outputs of a dense layer over one row.
+    pub fn dsp_dense_octets(args: *mut super::dense::Args);
+}
 
 conv::functions! {
     Narrow8 THREE 1 => dsp_narrow8_t3_1,
@@ -1533,6 +1736,48 @@ depthwise::functions! {
     DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
     DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
     DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+}
+
+// Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.
+global_asm!(
+    r#"
+    .syntax unified
+    .thumb
+    .arch armv7e-m
+    .section .text.dsp_merge_two, "ax", %progbits
+    .global dsp_merge_two
+    .type dsp_merge_two, %function
+    .p2align 2
+dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
+    push {r4, r5, r6, lr}
+1:  ldrd r4, r5, [r0], #8
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+    cbnz r3, 2f
+    ldr r5, [r1]
+    ssub8 r6, r4, r5
+    sel r4, r4, r5
+2:  str r4, [r1], #4
+    subs r2, #1
+    bne 1b
+    pop {r4, r5, r6, pc}
+    .size dsp_merge_two, . - dsp_merge_two
+"#,
+    options(raw)
+);
+
+unsafe extern "C" {
+    fn dsp_merge_two(from: *const u8, to: *mut u8, pixels: usize, is_first: bool);
+}
+
+/// Pixels of four int8, words all of them: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let pixels = to.len() / 4;
+    if pixels > 0 && from.len() >= 8 * pixels {
+        // SAFETY: so many pixels are read and written; words of an arena lie at multiples of four.
+        unsafe { dsp_merge_two(from.as_ptr(), to.as_mut_ptr(), pixels, is_first) };
+    }
 }
 
 /// The larger of each of four int8.

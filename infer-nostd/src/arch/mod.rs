@@ -6,10 +6,19 @@
 
 #![allow(unsafe_code)] // the one place; each block says what makes it sound
 
-pub(crate) mod conv;
-pub(crate) mod depthwise;
+pub(crate) mod arena;
+pub(crate) mod dense;
 pub mod portable;
 pub(crate) mod records;
+
+#[cfg(not(kernels = "portable"))]
+mod args;
+#[cfg(not(kernels = "portable"))]
+pub(crate) mod conv;
+#[cfg(not(kernels = "portable"))]
+pub(crate) mod depthwise;
+#[cfg(not(kernels = "portable"))]
+mod dot;
 
 #[cfg(kernels = "armv6m")]
 mod armv6m;
@@ -18,11 +27,31 @@ mod armv7m;
 #[cfg(kernels = "dsp")]
 mod dsp;
 
+#[cfg(not(kernels = "portable"))]
+pub use dot::dot4;
 #[cfg(kernels = "dsp")]
-pub use dsp::max_bytes;
+pub use dsp::{max_bytes, merge_two_words};
+#[cfg(kernels = "portable")]
+pub use portable::dot4;
 #[cfg(not(kernels = "dsp"))]
-pub use portable::max_bytes;
-pub use portable::{dot, dot4};
+pub use portable::{max_bytes, merge_two_words};
+
+use crate::plan::{Kernel, Taps};
+
+/// Whether this target has the kernel.
+#[inline(always)]
+pub const fn has(kernel: Kernel, taps: Taps) -> bool {
+    let near = matches!(taps, Taps::Three | Taps::One { stride: 1 | 2 });
+    match kernel {
+        Kernel::Portable => false,
+        Kernel::Widened16 | Kernel::Widened8 | Kernel::Narrow8 | Kernel::Image16 => cfg!(kernels = "dsp") && near,
+        Kernel::Long | Kernel::Plain => cfg!(kernels = "armv7m") && near,
+        Kernel::Spread16 | Kernel::Spread8 => cfg!(kernels = "armv6m") && near,
+        Kernel::DepthwiseQuads | Kernel::DenseOctets => cfg!(kernels = "dsp"),
+        Kernel::DepthwisePairs => cfg!(kernels = "armv7m"),
+        Kernel::DepthwiseUnsigned32 | Kernel::DepthwiseUnsigned8 => cfg!(kernels = "armv6m"),
+    }
+}
 
 #[cfg(target_endian = "big")]
 compile_error!("a plan's words hold bytes low byte first; big-endian targets are not supported");
@@ -50,8 +79,43 @@ pub fn bytes_as_i8(bytes: &[u8]) -> &[i8] {
     unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
-/// Words as accumulators.
-pub fn as_i32_mut(words: &mut [u32]) -> &mut [i32] {
-    // SAFETY: i32 and u32 have the same size and alignment and every bit pattern is valid; the borrow is exclusive.
-    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+/// Copies `len` words.
+///
+/// # Safety
+/// They are there at both places, which lie apart.
+#[cfg(kernels = "portable")]
+pub unsafe fn copy_words(from: *const u32, to: *mut u32, len: usize) {
+    // SAFETY: the caller's.
+    unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
+}
+
+/// Copies `len` words, three at a time: `memcpy` is for bytes at any place, and longer than all that is done in a step besides.
+///
+/// # Safety
+/// They are there at both places, which lie apart.
+#[cfg(not(kernels = "portable"))]
+pub unsafe fn copy_words(from: *const u32, to: *mut u32, len: usize) {
+    // SAFETY: it reads and writes `len` words, which the caller vouches for, and says what it clobbers.
+    unsafe {
+        core::arch::asm!(
+            "b 2f",
+            "1: ldmia r0!, {{r2, r3, r4}}",
+            "stmia r1!, {{r2, r3, r4}}",
+            "2: subs r5, #3",
+            "bhs 1b",
+            "adds r5, #3",
+            "b 4f",
+            "3: ldmia r0!, {{r2}}",
+            "stmia r1!, {{r2}}",
+            "4: subs r5, #1",
+            "bhs 3b",
+            inout("r0") from => _,
+            inout("r1") to => _,
+            inout("r5") len => _,
+            out("r2") _,
+            out("r3") _,
+            out("r4") _,
+            options(nostack),
+        );
+    }
 }

@@ -1,13 +1,7 @@
 //! Small words of work in plain Rust: the definition that every faster one is held against.
 
-/// acc + Σ aᵢ·bᵢ, wrapping: the planner has proven that it does not.
-#[inline(always)]
-pub fn dot(acc_i32: i32, a: &[i8], b: &[i8]) -> i32 {
-    let products = a.iter().zip(b).map(|(&a, &b)| a as i32 * b as i32);
-    products.fold(acc_i32, i32::wrapping_add)
-}
-
-/// Four of them at once, each value of `a` loaded once: accₙ + Σ aᵢ·bₙᵢ. The `b` are as long as `a`, or longer.
+/// Four inner products at once, each value of `a` loaded once: accₙ + Σ aᵢ·bₙᵢ, wrapping: the planner has proven that it does not. The `b` are as
+/// long as `a`, or longer.
 ///
 /// Written out, as the compiler keeps loops over four when it is to save space.
 #[inline(always)]
@@ -32,26 +26,41 @@ pub fn max_bytes(a: u32, b: u32) -> u32 {
     u32::from_le_bytes(core::array::from_fn(|i| (a[i] as i8).max(b[i] as i8) as u8))
 }
 
+/// Pixels of four int8: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+pub fn merge_two_words(from: &[u8], to: &mut [u8], is_first: bool) {
+    let ((from, _), (to, _)) = (from.as_chunks::<8>(), to.as_chunks_mut::<4>());
+    for (&[a, b, c, d, e, f, g, h], to) in from.iter().zip(to) {
+        let largest = max_bytes(u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let before = if is_first { largest } else { u32::from_le_bytes(*to) };
+        *to = max_bytes(largest, before).to_le_bytes();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn dot_is_a_sum_of_products() {
-        assert_eq!(dot(5, &[1, -2, 127], &[3, 4, -128]), 5 + 3 - 8 - 16_256);
-        assert_eq!(dot(5, &[], &[]), 5);
-    }
-
-    #[test]
-    fn dot4_is_four_dots() {
+    fn dot4_is_four_sums_of_products() {
         let (a, b) = ([1, -2, 127], [[3, 4, -128], [-1, 0, 5], [7, 7, 7], [-128, 127, 0]]);
         let b = [&b[0][..], &b[1], &b[2], &b[3]];
-        assert_eq!(dot4([5, 6, 7, 8], &a, b), [dot(5, &a, b[0]), dot(6, &a, b[1]), dot(7, &a, b[2]), dot(8, &a, b[3])]);
+        assert_eq!(dot4([5, 6, 7, 8], &a, b), [5 + 3 - 8 - 16_256, 634, 889, 8 - 382]);
         assert_eq!(dot4([1, 2, 3, 4], &a[..1], b), [4, 1, 10, -124]);
+        assert_eq!(dot4([1, 2, 3, 4], &[], b), [1, 2, 3, 4]);
     }
 
     #[test]
     fn maxima_are_signed_and_lane_by_lane() {
         assert_eq!(max_bytes(0x80_7F_00_FF, 0x7F_80_01_00), 0x7F_7F_01_00);
+    }
+
+    #[test]
+    fn pixels_merge_two_by_two() {
+        let (from, mut to) = ([1, 255, 3, 4, 0, 5, 128, 9], [127, 128, 0, 0]);
+        merge_two_words(&from, &mut to, false);
+        assert_eq!(to, [127, 5, 3, 9]);
+        merge_two_words(&from, &mut to, true);
+        assert_eq!(to, [1, 5, 3, 9]);
     }
 }

@@ -4,7 +4,7 @@ use crate::plan::{HEADER_WORDS, Kernel, Kind, Layout, OPERATOR_WORDS, Operator, 
 use core::mem::offset_of;
 use core::slice;
 
-/// Tensors and operators of a plan whose every byte is a value of its field's type.
+/// Tensors and operators of a plan: every byte is a value of its field's type, and operators read tensors that are made before.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {
     /// Of the whole file.
@@ -13,10 +13,11 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Looks at the bytes that do not take every value: layouts, kinds, kernels and flags.
+    /// Looks at the bytes that do not take every value (layouts, kinds, kernels and flags) and at the operators' inputs.
     ///
     /// # Errors
-    /// [`PlanError::Records`] where the file ends before the records do; [`PlanError::UnknownLayout`], [`PlanError::UnknownKind`].
+    /// [`PlanError::Records`] where the file ends before the records do; [`PlanError::UnknownLayout`], [`PlanError::UnknownKind`],
+    /// [`PlanError::BadInput`].
     pub const fn new(words: &'a [u32], operators: usize) -> Result<Self, PlanError> {
         if words.len() < Self::end(operators) {
             return Err(PlanError::Records);
@@ -35,12 +36,23 @@ impl<'a> Records<'a> {
             let at = Self::operators_at(operators) + id * OPERATOR_WORDS;
             let kind = Kind::from_u8(byte(words, at, offset_of!(Operator, kind)));
             let kernel = Kernel::from_u8(byte(words, at, offset_of!(Operator, kernel)));
-            if kind.is_none() || kernel.is_none() || byte(words, at, offset_of!(Operator, count_include_pad)) > 1 {
+            let flags = [offset_of!(Operator, count_include_pad), offset_of!(Operator, merges)];
+            let are_flags = byte(words, at, flags[0]) <= 1 && byte(words, at, flags[1]) <= 1;
+            if kind.is_none() || kernel.is_none() || !are_flags {
                 return Err(PlanError::UnknownKind(id as u16));
             }
             id += 1;
         }
-        Ok(Self { words, operators })
+        let records = Self { words, operators };
+        let mut id = 0;
+        while id < operators {
+            let [a, b] = records.operators()[id].inputs;
+            if a as usize > id || b as usize > id {
+                return Err(PlanError::BadInput(id as u16));
+            }
+            id += 1;
+        }
+        Ok(records)
     }
 
     /// Where the records end in the file.
@@ -72,6 +84,15 @@ impl<'a> Records<'a> {
         let at = Self::operators_at(self.operators);
         // SAFETY: as in `tensors`, behind whose records these are.
         unsafe { slice::from_raw_parts(self.words.as_ptr().add(at).cast(), self.operators) }
+    }
+
+    /// Operator `id` with its first input and its output.
+    #[inline(always)]
+    pub const fn around(&self, id: usize) -> (&'a Operator, &'a Tensor, &'a Tensor) {
+        let operator = &self.operators()[id];
+        let tensors = self.tensors().as_ptr();
+        // SAFETY: `new` has found the input among the tensors, and there is one more of them than operators.
+        unsafe { (operator, &*tensors.add(operator.inputs[0] as usize), &*tensors.add(id + 1)) }
     }
 }
 

@@ -2,24 +2,35 @@
 //!
 //! Table: one multiplier, scale_in / (scale_out · H · W).
 
-use super::Step;
+use super::{LANES_AT_ONCE, Step, add_lanes, add_quads};
 use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the means.
 #[inline(never)]
 pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
-    let (height, width, left) = (step.input.height as usize, step.input.width as usize, step.input.pads[1] as usize);
-    for (channel, sum) in sums.iter_mut().enumerate() {
-        if step.at == 0 {
-            let pixels = (height as i32).wrapping_mul(width as i32);
-            *sum = -pixels.wrapping_mul(step.input.zero_point as i32);
+    let input = step.input;
+    if step.at == 0 {
+        let pixels = (input.height as i32).wrapping_mul(input.width as i32);
+        sums.fill(-pixels.wrapping_mul(input.zero_point as i32));
+    }
+    let (slot, run, plane_len) = (rows.slot(0), input.run_range(0), input.plane_len());
+    let (mut at, lanes, flip) = (run.start, input.lanes(), input.layout.flip());
+    let mut left = &mut *sums;
+    if (lanes, flip) == (LANES_AT_ONCE, 0) {
+        let (quads, rest) = left.as_chunks_mut();
+        for sums in quads {
+            add_quads(&slot[at..at + run.len()], sums);
+            at += plane_len;
         }
-        let row = rows.channel(0, channel);
-        for x in left..left + width {
-            *sum = sum.wrapping_add(row.get(x) as i32);
-        }
-        if step.at + 1 == step.operator.end {
-            out.channel(channel).put(0, step.requant().apply(*sum, step.table()[0] as i32));
+        left = rest;
+    }
+    for sums in left.chunks_mut(lanes) {
+        add_lanes(&slot[at..at + run.len()], lanes, flip, sums);
+        at += plane_len;
+    }
+    if step.at + 1 == step.operator.end {
+        for (channel, &sum) in sums.iter().enumerate() {
+            out.channel(channel).put(0, step.requant().apply(sum, step.table()[0] as i32));
         }
     }
 }

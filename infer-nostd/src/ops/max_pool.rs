@@ -31,33 +31,67 @@ pub fn row(step: &Step, rows: &Rows, out: &mut RowMut) {
 /// Takes one row into a row of the output, where windows do not overlap: the map itself is never held.
 ///
 /// `USES` is what the plan uses, for the compiler to leave out the rest.
-#[inline(never)]
 pub fn merge<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    let (input, output) = (step.input, step.output);
-    let [window_h, window_w] = step.operator.window.map(usize::from);
-    let window = Window {
-        len: window_w,
-        stride: step.operator.strides[1] as usize,
-        is_first: step.at as usize == step.row as usize * window_h,
-    };
-    let row_len = output.width as usize * output.lanes();
-    let planes = rows.slot(0).chunks_exact(input.plane_len()).zip(out.slot().chunks_exact_mut(output.plane_len()));
-    for (from, to) in planes {
-        let from = &from[input.pads[1] as usize * input.lanes()..];
-        let to = &mut to[output.pads[1] as usize * output.lanes()..][..row_len];
-        match input.layout {
-            Layout::Quads if const { Uses(USES).merging_pool(Layout::Quads) } => window.merge_words(from, to),
-            Layout::Pairs if const { Uses(USES).merging_pool(Layout::Pairs) } => {
-                window.merge_pairs(from, to, |a, b| (a as i8).max(b as i8) as u8)
-            }
-            Layout::UnsignedPairs if const { Uses(USES).merging_pool(Layout::UnsignedPairs) } => {
-                window.merge_pairs(from, to, u8::max)
-            }
-            Layout::ChannelsLast if const { Uses(USES).merging_pool(Layout::ChannelsLast) } => {
-                window.merge_bytes(from, to, input.lanes());
-            }
-            _ => unreachable!(), // the engine has held USES against the plan
+    let operator = step.operator;
+    let is_first = step.at as usize == step.row as usize * operator.window[0] as usize;
+    if const { !Uses(USES).merging_windows() } || operator.merges_twos(step.output) {
+        return merge_twos::<USES>(step, rows, out, is_first);
+    }
+    let window = Window { len: operator.window[1] as usize, stride: operator.strides[1] as usize, is_first };
+    merge_windows::<USES>(step, rows, out, &window);
+}
+
+/// The usual windows, two pixels wide, without a look at a length inside.
+#[inline(never)]
+fn merge_twos<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, is_first: bool) {
+    each_plane(step, rows, out, |from, to| match step.input.layout {
+        Layout::Pairs if const { Uses(USES).merging_pool(Layout::Pairs) } => {
+            merge_two_pairs(from, to, is_first, |a, b| (a as i8).max(b as i8) as u8);
         }
+        Layout::UnsignedPairs if const { Uses(USES).merging_pool(Layout::UnsignedPairs) } => {
+            merge_two_pairs(from, to, is_first, u8::max);
+        }
+        _ => arch::merge_two_words(from, to, is_first),
+    });
+}
+
+/// Any other windows.
+#[inline(never)]
+fn merge_windows<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut, window: &Window) {
+    each_plane(step, rows, out, |from, to| match step.input.layout {
+        Layout::Quads if const { Uses(USES).merging_pool(Layout::Quads) } => window.merge_words(from, to),
+        Layout::Pairs if const { Uses(USES).merging_pool(Layout::Pairs) } => {
+            window.merge_pairs(from, to, |a, b| (a as i8).max(b as i8) as u8);
+        }
+        Layout::UnsignedPairs if const { Uses(USES).merging_pool(Layout::UnsignedPairs) } => {
+            window.merge_pairs(from, to, u8::max);
+        }
+        _ => window.merge_bytes(from, to, step.input.lanes()),
+    });
+}
+
+/// Each plane of the input's row from the map's left edge on, and the output's of the map's width.
+#[inline(always)]
+fn each_plane(step: &Step, rows: &Rows, out: &mut RowMut, work: impl Fn(&[u8], &mut [u8])) {
+    let (input, output) = (step.input, step.output);
+    let (from, to) = (rows.slot(0), out.slot());
+    let row_len = output.width as usize * output.lanes();
+    let mut from_at = input.pads[1] as usize * input.lanes();
+    let mut to_at = output.pads[1] as usize * output.lanes();
+    for _ in 0..input.planes() {
+        work(&from[from_at..], &mut to[to_at..to_at + row_len]);
+        from_at += input.plane_len();
+        to_at += output.plane_len();
+    }
+}
+
+/// Pixels of two bytes: the largest of every two, and of what was there unless it `is_first`.
+#[inline(always)]
+fn merge_two_pairs(from: &[u8], to: &mut [u8], is_first: bool, max: impl Fn(u8, u8) -> u8) {
+    let ((from, _), (to, _)) = (from.as_chunks::<4>(), to.as_chunks_mut::<2>());
+    for (&[a, b, c, d], to) in from.iter().zip(to) {
+        let [a, b] = [max(a, c), max(b, d)];
+        *to = if is_first { [a, b] } else { [max(a, to[0]), max(b, to[1])] };
     }
 }
 
@@ -74,8 +108,7 @@ impl Window {
     #[inline(always)]
     fn merge_words(&self, from: &[u8], to: &mut [u8]) {
         let word = |pixel: &[u8; 4]| u32::from_le_bytes(*pixel);
-        let (taps, _) = from.as_chunks::<4>();
-        let (pixels, _) = to.as_chunks_mut::<4>();
+        let ((taps, _), (pixels, _)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
         for (i, pixel) in pixels.iter_mut().enumerate() {
             let taps = &taps[i * self.stride..][..self.len];
             let mut largest = taps[1..].iter().fold(word(&taps[0]), |largest, tap| arch::max_bytes(largest, word(tap)));
@@ -94,12 +127,6 @@ impl Window {
             *pixel = if self.is_first { [a, b] } else { [max(a, pixel[0]), max(b, pixel[1])] };
         };
         let (pixels, _) = to.as_chunks_mut::<2>();
-        if (self.len, self.stride) == (2, 2) {
-            // The usual one, without a look at a length inside.
-            let (taps, _) = from.as_chunks::<4>();
-            pixels.iter_mut().zip(taps).for_each(|(pixel, taps)| merge(pixel, two(taps)));
-            return;
-        }
         let (taps, _) = from.as_chunks::<2>();
         for (i, pixel) in pixels.iter_mut().enumerate() {
             let taps = &taps[i * self.stride..][..self.len];

@@ -4,16 +4,21 @@
 
 pub mod add;
 pub mod average_pool;
+pub mod concat;
 pub mod conv2d;
 pub mod dense;
 pub mod depthwise;
 pub mod global_average_pool;
+pub mod input;
+pub mod lookup;
 pub mod max_pool;
 pub mod packed;
+pub mod packed_dense;
 pub mod packed_depthwise;
 
 use crate::fixed::Requant;
 use crate::plan::{Operator, Tensor};
+use crate::ring::{RowMut, Rows};
 use core::ops::Range;
 
 /// What an operator knows in one step.
@@ -70,8 +75,113 @@ impl<'a> Step<'a> {
     #[inline(always)]
     fn taps(&self, axis: usize, start: usize, len: usize) -> Range<usize> {
         let (pad, dilation) = (self.operator.pads[axis] as usize, self.operator.dilations[axis] as usize);
-        let first = pad.saturating_sub(start).div_ceil(dilation);
-        let end = (pad + len).saturating_sub(start).div_ceil(dilation).min(self.operator.window[axis] as usize);
+        // Division is slow on the smallest cores, and seldom needed.
+        let taps = |pixels: usize| if dilation == 1 { pixels } else { pixels.div_ceil(dilation) };
+        let first = taps(pad.saturating_sub(start));
+        let end = taps((pad + len).saturating_sub(start)).min(self.operator.window[axis] as usize);
         first..end
+    }
+}
+
+/// How the accumulators of a sum become int8: its multiplier is a power of two.
+#[derive(Debug, Clone, Copy)]
+struct Scaling {
+    /// One bit less than the accumulators are divided by.
+    shift_bits: u32,
+    zero_point: i32,
+}
+
+impl Scaling {
+    #[inline(always)]
+    fn new(zero_point: i8, multiplier: i32) -> Self {
+        // The check has seen a power of two of at least 2.
+        Self { shift_bits: 31 - multiplier.trailing_zeros(), zero_point: zero_point.into() }
+    }
+
+    /// ⌊acc / 2^t + ½⌋ at the output's zero point: the rule of [`Requant::apply`] without its multiplication, and without a clamp.
+    #[inline(always)]
+    fn apply(&self, acc_i32: i32) -> i8 {
+        let steps = ((acc_i32 >> self.shift_bits) + 1) >> 1;
+        (steps + self.zero_point).clamp(i8::MIN.into(), i8::MAX.into()) as i8
+    }
+}
+
+/// Makes each value of a row from the value at its place in one row of the input.
+#[inline(always)]
+fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> u8) {
+    let (input, output) = (step.input, step.output);
+    let [from, to] = [input, output].map(|tensor| tensor.layout.flip());
+    if input.lanes() == output.lanes() {
+        for plane in 0..output.planes() {
+            for (out, &byte) in out.run(plane).iter_mut().zip(rows.run(0, plane)) {
+                *out = value(byte ^ from) ^ to;
+            }
+        }
+        return;
+    }
+    let left = input.pads[1] as usize;
+    for channel in 0..output.channels as usize {
+        let (row, mut values) = (rows.channel(0, channel), out.channel(channel));
+        for x in 0..output.width as usize {
+            values.put(x, value(row.get(left + x) as u8) as i8);
+        }
+    }
+}
+
+/// Lanes of a plane that are summed at once.
+const LANES_AT_ONCE: usize = 4;
+
+/// Adds pixels of four lanes, side by side, to as many sums.
+#[inline(always)]
+fn add_quads(pixels: &[u8], sums: &mut [i32; LANES_AT_ONCE]) {
+    let [mut a, mut b, mut c, mut d] = *sums;
+    for pixel in pixels.as_chunks::<LANES_AT_ONCE>().0 {
+        let word = u32::from_le_bytes(*pixel);
+        a = a.wrapping_add((word as i8).into());
+        b = b.wrapping_add(((word >> 8) as i8).into());
+        c = c.wrapping_add(((word >> 16) as i8).into());
+        d = d.wrapping_add(((word >> 24) as i8).into());
+    }
+    *sums = [a, b, c, d];
+}
+
+/// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
+#[inline(never)]
+fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
+    for (lane, sum) in sums.iter_mut().enumerate() {
+        let mut at = lane;
+        while let Some(&byte) = pixels.get(at) {
+            *sum = sum.wrapping_add(((byte ^ flip) as i8).into());
+            at += distance;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_rounded_as_the_rule_has_it() {
+        let requant = Requant { shift_bits: 0, zero_point: -7, min: i8::MIN, max: i8::MAX };
+        for t in 2..=31 {
+            let (multiplier, scaling) = (1 << (32 - t), Scaling::new(-7, 1 << (32 - t)));
+            let near = |acc: i32| (-3..=3).map(move |i| acc.wrapping_add(i));
+            let halves = [0, 1, -1, 2, 3, -5, 100, -130].map(|steps: i64| ((2 * steps + 1) << (t - 1)) as i32);
+            for acc in [i32::MIN, i32::MAX, 0].into_iter().chain(halves).flat_map(near) {
+                assert_eq!(scaling.apply(acc), requant.apply(acc, multiplier), "{acc} / 2^{t}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_and_quads_are_the_same_sums() {
+        let pixels = [1, 2, 0xFF, 0x80, 10, 20, 30, 0x7F];
+        let (mut quads, mut lanes, mut flipped) = ([5; 4], [5; 4], [0; 2]);
+        add_quads(&pixels, &mut quads);
+        add_lanes(&pixels, 4, 0, &mut lanes);
+        add_lanes(&pixels, 4, 0x80, &mut flipped);
+        assert_eq!((quads, lanes), ([16, 27, 34, 4], [16, 27, 34, 4]));
+        assert_eq!(flipped, [11 - 256, 22 - 256]);
     }
 }

@@ -3,6 +3,7 @@
 //! FORMAT.md draws the streams of weights; `Kernel::weight` reads them.
 
 use super::Step;
+#[cfg(not(kernels = "portable"))]
 use crate::arch;
 use crate::plan::{Kernel, Taps, Uses};
 use crate::ring::{RowMut, Rows};
@@ -12,15 +13,19 @@ const BLOCK: usize = 16;
 
 /// One output row. `USES` is what the plan uses, for the compiler to leave out the rest.
 pub fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    let taps = Taps::of(step.operator);
-    if const { Uses(USES).kernels() } && arch::conv::has(step.operator.kernel, taps) {
-        arch::conv::row::<USES>(step, rows, out);
-    } else if const { Uses(USES).definitions() } {
+    #[cfg(not(kernels = "portable"))]
+    if const { Uses(USES).kernels() }
+        && (const { !Uses(USES).definitions() } || arch::has(step.operator.kernel, Taps::of(step.operator)))
+    {
+        return arch::conv::row::<USES>(step, rows, out);
+    }
+    if const { Uses(USES).definitions() } {
         by_definition(step, rows, out);
     }
 }
 
 /// The same by plain loops over the same stream.
+#[inline(never)]
 fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
     let (kernel, taps) = (step.operator.kernel, Taps::of(step.operator));
     let group = kernel.group(taps);

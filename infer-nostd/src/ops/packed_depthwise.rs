@@ -3,20 +3,26 @@
 //! FORMAT.md draws the streams of weights; `Kernel::weight` reads them.
 
 use super::Step;
+#[cfg(not(kernels = "portable"))]
 use crate::arch;
 use crate::plan::{Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// One output row. `USES` is what the plan uses, for the compiler to leave out the rest.
 pub fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
-    if const { Uses(USES).depthwise_kernels() } && arch::depthwise::has(step.operator.kernel) {
-        arch::depthwise::row::<USES>(step, rows, out);
-    } else if const { Uses(USES).depthwise_definitions() } {
+    #[cfg(not(kernels = "portable"))]
+    if const { Uses(USES).depthwise_kernels() }
+        && (const { !Uses(USES).depthwise_definitions() } || arch::has(step.operator.kernel, Taps::of(step.operator)))
+    {
+        return arch::depthwise::row::<USES>(step, rows, out);
+    }
+    if const { Uses(USES).depthwise_definitions() } {
         by_definition(step, rows, out);
     }
 }
 
 /// The same by plain loops over the same stream.
+#[inline(never)]
 fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
     let (kernel, taps) = (step.operator.kernel, Taps::of(step.operator));
     let group = kernel.group(taps);

@@ -84,13 +84,10 @@ const fn tensor(tensor: &Tensor, id: u16) -> Result<(), PlanError> {
 const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
     let operator = plan.operator(id);
     let [a, b] = [operator.inputs[0] as usize, operator.inputs[1] as usize];
-    ensure!(a <= id && b <= id && (a == b || matches!(operator.kind, Kind::Add)), PlanError::BadInput(id as u16));
+    ensure!(a == b || operator.kind.has_two_inputs(), PlanError::BadInput(id as u16));
     let (input, output) = (plan.tensor(a), plan.tensor(id + 1));
     ensure!(kernel(operator, input, output), PlanError::UnfitKernel(id as u16));
-    ensure!(
-        geometry(operator, input, output) && (a == b || holds(plan.tensor(b), output)),
-        PlanError::BadGeometry(id as u16)
-    );
+    ensure!(geometry(operator, [input, plan.tensor(b)], output), PlanError::BadGeometry(id as u16));
     let complete = operator.complete(input, output);
     ensure!(same(operator_words(operator), operator_words(&complete)), PlanError::BadSteps(id as u16));
     let [weights, table] = [operator.weights as usize, operator.table as usize];
@@ -121,7 +118,7 @@ const fn kernel(operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
 }
 
 /// Whether the window, the padding and the groups give the output's shape.
-const fn geometry(operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
+const fn geometry(operator: &Operator, [input, second]: [&Tensor; 2], output: &Tensor) -> bool {
     let [kh, kw] = operator.window;
     let [sh, sw] = operator.strides;
     let [dh, dw] = operator.dilations;
@@ -147,7 +144,18 @@ const fn geometry(operator: &Operator, input: &Tensor, output: &Tensor) -> bool 
         Kind::MaxPool | Kind::AveragePool => same_channels && windows_fit(operator, input, output),
         Kind::Dense => is_point(operator) && output.height == 1 && output.width == 1,
         Kind::GlobalAveragePool => is_point(operator) && output.height == 1 && output.width == 1 && same_channels,
-        Kind::Add | Kind::Requantize => is_point(operator) && holds(input, output),
+        Kind::Add => {
+            is_point(operator)
+                && same_channels
+                && holds(input, output)
+                && holds(second, output)
+                && second.channels == output.channels
+        }
+        Kind::Requantize | Kind::Lookup => is_point(operator) && same_channels && holds(input, output),
+        Kind::Concat => {
+            let channels = input.channels as usize + second.channels as usize;
+            is_point(operator) && channels == output.channels as usize && holds(input, output) && holds(second, output)
+        }
     }
 }
 
@@ -196,9 +204,9 @@ const fn axis_fits(operator: &Operator, axis: usize, input: u16, output: u16) ->
         && (operator.kind.reads_padding() || (before < extent && (output as usize - 1) * stride < before + input))
 }
 
-/// Whether `input` has every value that `output` is made from, value by value.
+/// Whether `input` has every pixel that `output` is made from, pixel by pixel.
 const fn holds(input: &Tensor, output: &Tensor) -> bool {
-    input.height >= output.height && input.width >= output.width && input.channels == output.channels
+    input.height >= output.height && input.width >= output.width
 }
 
 const fn within(at: usize, len: usize, end: usize) -> bool {
@@ -213,11 +221,25 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
     let (first, step, last) = match operator.kind {
         Kind::AveragePool | Kind::GlobalAveragePool => (0, 1, table_words),
         Kind::Add | Kind::Requantize => (1, 1, 2),
+        Kind::Concat => (1, 3, 6),
+        Kind::Lookup => (0, 1, 0),
         _ => (1, 2, table_words),
     };
+    let is_sum = matches!(operator.kind, Kind::Add | Kind::Requantize | Kind::Concat);
+    if is_sum && operator.shift_bits != 0 {
+        return false;
+    }
+    // In groups of eight, biases come first, then multipliers.
+    let by_eights = matches!(operator.kernel, Kernel::DenseOctets);
+    let (first, step) = if by_eights { (0, 1) } else { (first, step) };
     let mut i = first;
     while i < last {
-        if plan.words()[table + i] as i32 <= 0 {
+        if by_eights && i % 16 < 8 {
+            i += 8;
+            continue;
+        }
+        let multiplier = plan.words()[table + i];
+        if multiplier as i32 <= 0 || is_sum && (!multiplier.is_power_of_two() || multiplier == 1) {
             return false;
         }
         i += step;
@@ -227,8 +249,8 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
 
 /// Whether every multiplier in a kernel's stream is positive.
 const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
-    if matches!(operator.kernel, Kernel::Portable) {
-        return true;
+    if matches!(operator.kernel, Kernel::Portable | Kernel::DenseOctets) {
+        return true; // it has a table
     }
     let taps = Taps::of(operator);
     let group = operator.kernel.group(taps);
@@ -311,7 +333,8 @@ const fn region(plan: &Plan, i: usize) -> Region {
         1 if id == 0 => Region { at: 0, len: 0, is_short: false },
         1 => {
             let operator = plan.operator(id - 1);
-            Region { at: operator.state as usize, len: operator.state_words(tensor), is_short: false }
+            let len = operator.state_words(plan.tensor(operator.inputs[0] as usize), tensor);
+            Region { at: operator.state as usize, len, is_short: false }
         }
         _ => Region { at: tensor.landing_range().start, len: tensor.landing_words(), is_short: true },
     }

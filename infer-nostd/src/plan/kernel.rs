@@ -34,10 +34,12 @@ pub enum Kernel {
     DepthwiseUnsigned32 = 11,
     /// ARMv6-M, depthwise: int8 weights; the bias as before.
     DepthwiseUnsigned8 = 12,
+    /// DSP, dense: eight outputs at once, the int8 weights of two of them in 16 bits. Accumulators fit 24 bits.
+    DenseOctets = 13,
 }
 
-/// Most segments (runs of steps at one distance) that a kernel takes: a 5×5 window, strided.
-pub const MAX_SEGMENTS: usize = 25;
+/// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
+pub const MAX_SEGMENTS: usize = 64;
 
 /// Most rows of a window that a depthwise kernel takes.
 pub const MAX_WINDOW_ROWS: usize = 11;
@@ -118,6 +120,7 @@ impl Kernel {
             10 => Self::DepthwisePairs,
             11 => Self::DepthwiseUnsigned32,
             12 => Self::DepthwiseUnsigned8,
+            13 => Self::DenseOctets,
             _ => return None,
         })
     }
@@ -125,7 +128,7 @@ impl Kernel {
     /// The layout of the input; any where there is none.
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
-            Self::Portable => None,
+            Self::Portable | Self::DenseOctets => None,
             Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::DepthwiseQuads => Some(Layout::Quads),
             Self::Image16 => Some(Layout::ChannelsLast),
             Self::Long | Self::Plain | Self::DepthwisePairs => Some(Layout::Pairs),
@@ -138,7 +141,7 @@ impl Kernel {
     /// Whether the kernel can write that layout.
     pub const fn writes(self, layout: Layout) -> bool {
         match self {
-            Self::Portable => true,
+            Self::Portable | Self::DenseOctets => true,
             Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 | Self::DepthwiseQuads => {
                 matches!(layout, Layout::Quads)
             }
@@ -155,6 +158,14 @@ impl Kernel {
         let countable = input.plane_len() < 1 << 16 && operator.steps(input) < 1 << 15;
         match self {
             Self::Portable => true,
+            // A row is one run of bytes.
+            Self::DenseOctets => {
+                matches!(operator.kind, Kind::Dense)
+                    && input.pads[1] == 0
+                    && input.pads[3] == 0
+                    && input.layout.flip() == 0
+                    && !input.stacked
+            }
             _ if !countable => false,
             Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
                 let dilates = matches!(self, Self::DepthwiseQuads | Self::DepthwisePairs);
@@ -170,10 +181,8 @@ impl Kernel {
                     && (!input.stacked || operator.dilations[0] == 1)
                     && operator.segments(input) <= MAX_SEGMENTS
                     && (!matches!(self, Self::Image16) || three && input.channels == 1)
-                    // It has room for two segments: a ring and where it begins again, but no third place.
-                    && !(matches!(self, Self::Narrow8)
-                        && three
-                        && (input.lands() || input.stacked && operator.segments(input) > 2))
+                    // It has room for three segments: a ring, where it begins again, and a row that has landed.
+                    && !(matches!(self, Self::Narrow8) && three && input.stacked && operator.segments(input) > 3)
             }
         }
     }
@@ -183,7 +192,7 @@ impl Kernel {
         let three = matches!(Taps::of(operator), Taps::Three);
         let far = operator.strides[1] > 2; // only the DSP's kernel takes two pixels at once that are so far apart
         match self {
-            Self::Portable => 0,
+            Self::Portable | Self::DenseOctets => 0,
             Self::Widened16 | Self::Widened8 | Self::Image16 if three => 7,
             Self::Narrow8 if three => 6,
             Self::Plain if three => 8,
@@ -208,10 +217,13 @@ impl Kernel {
         let spread = 4 * (steps * taps.count()).next_multiple_of(2);
         match self {
             Self::Portable => 0,
+            Self::DenseOctets => 48,
+            Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::Widened8 => 80 + 8 * read * steps,
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
-            Self::Narrow8 | Self::Long | Self::Plain => 88,
+            Self::Narrow8 => 96,
+            Self::Long | Self::Plain => 88,
             Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => 96,
             Self::Spread16 => 88 + spread * pixels,
             Self::Spread8 if pixels == 1 => 88 + 4 * (steps * taps.count()).next_multiple_of(4),
@@ -227,6 +239,7 @@ impl Kernel {
         match self {
             Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 if three => 1,
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
+            Self::DenseOctets => 8,
             Self::Long if !three => 4,
             Self::DepthwiseQuads => 4,
             _ => 2,
@@ -246,6 +259,7 @@ impl Kernel {
             Self::Plain => (steps * 2 * taps.count()).div_ceil(4),
             Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
             Self::Spread8 => (steps * taps.count()).div_ceil(2),
+            Self::DenseOctets => 8 * steps,
             Self::DepthwiseQuads => steps,
             Self::DepthwisePairs => steps.div_ceil(4),
             Self::DepthwiseUnsigned32 => 2 * steps,
@@ -292,6 +306,7 @@ impl Kernel {
             Self::DepthwisePairs => byte(words[step / 4], step % 4),
             Self::DepthwiseUnsigned32 => words[2 * step + member] as i32,
             Self::DepthwiseUnsigned8 => byte(words[step / 2], step % 2 * 2 + member),
+            Self::DenseOctets => dual8(half(words[8 * step + lane % 2 * 4 + member / 2], lane / 2), member),
             Self::Portable => 0,
         }
     }
@@ -314,6 +329,12 @@ const fn place(three: bool, step: usize, tap: usize, member: usize) -> usize {
 const fn dual(word: u32, member: usize) -> i32 {
     let low = word as i16 as i32;
     if member == 0 { low } else { (word as i32).wrapping_sub(low) >> 16 }
+}
+
+/// One of two values as v₀ + v₁·2^8.
+const fn dual8(sum: i32, member: usize) -> i32 {
+    let low = sum as i8 as i32;
+    if member.is_multiple_of(2) { low } else { (sum - low) >> 8 }
 }
 
 /// One of two values as v₀ + v₁·2^24.

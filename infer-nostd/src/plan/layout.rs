@@ -29,16 +29,6 @@ impl Layout {
         })
     }
 
-    /// Channels of a plane, of a tensor of `channels`.
-    #[inline(always)]
-    pub const fn lanes(self, channels: usize) -> usize {
-        match self {
-            Self::ChannelsLast => channels,
-            Self::Quads => 4,
-            Self::Pairs | Self::UnsignedPairs => 2,
-        }
-    }
-
     /// What a stored byte differs by from the int8 it stands for, bit by bit.
     #[inline(always)]
     pub const fn flip(self) -> u8 {

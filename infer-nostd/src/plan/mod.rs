@@ -214,6 +214,12 @@ impl<'a> Plan<'a> {
         &self.operators()[id]
     }
 
+    /// Operator `id` with its first input and its output.
+    #[inline(always)]
+    pub(crate) const fn around(&self, id: usize) -> (&'a Operator, &'a Tensor, &'a Tensor) {
+        self.records.around(id)
+    }
+
     /// Operator `id`'s weights, packed for its kernel.
     pub const fn weights(&self, id: usize) -> &'a [u32] {
         let operator = self.operator(id);

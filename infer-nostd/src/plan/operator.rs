@@ -1,6 +1,6 @@
 //! An operator's record, as it lies in the file. FORMAT.md is the same page in prose.
 
-use super::{Kernel, Taps, Tensor};
+use super::{Kernel, Layout, Taps, Tensor};
 use crate::fixed::Requant;
 
 /// What an operator computes; the number is the file's.
@@ -23,6 +23,10 @@ pub enum Kind {
     Add = 6,
     /// Another scale or a standalone clamp.
     Requantize = 7,
+    /// A table's entry for each value.
+    Lookup = 8,
+    /// The channels of one tensor, then those of another.
+    Concat = 9,
 }
 
 impl Kind {
@@ -37,6 +41,8 @@ impl Kind {
             5 => Self::GlobalAveragePool,
             6 => Self::Add,
             7 => Self::Requantize,
+            8 => Self::Lookup,
+            9 => Self::Concat,
             _ => return None,
         })
     }
@@ -51,6 +57,11 @@ impl Kind {
     #[inline(always)]
     pub const fn reads_padding(self) -> bool {
         matches!(self, Self::Conv2d | Self::Depthwise)
+    }
+
+    /// Whether it may read two tensors.
+    pub const fn has_two_inputs(self) -> bool {
+        matches!(self, Self::Add | Self::Concat)
     }
 
     /// Whether windows of several pixels are read.
@@ -105,32 +116,41 @@ pub struct Operator {
     pub blocks: u16,
     /// How many of them, the last ones, are one pixel shorter.
     pub shorter: u16,
+    /// Rows that it advances for each row of its output.
+    pub rows_each: u16,
+    /// Whether it takes a row at a time into a row of its output: a max pool whose windows do not overlap.
+    pub merges: bool,
+    /// 0.
+    pub reserved: u8,
 }
 
 /// Words of an [`Operator`] in the file.
-pub const OPERATOR_WORDS: usize = 11;
+pub const OPERATOR_WORDS: usize = 12;
 
 const _: () = assert!(size_of::<Operator>() == 4 * OPERATOR_WORDS && align_of::<Operator>() == align_of::<u32>());
 
 impl Operator {
     /// With the fields that follow from the others and from the tensors it reads and makes.
     pub const fn complete(self, input: &Tensor, output: &Tensor) -> Self {
-        let advance = if self.merges() { 1 } else { self.strides[0] };
-        let steps = match () {
-            () if self.kind.accumulates() => input.height as usize,
-            () if self.merges() => output.height as usize * self.window[0] as usize,
-            () => output.height as usize,
+        let merges = self.is_merging();
+        let rows_each = match () {
+            () if self.kind.accumulates() => input.height,
+            () if merges => self.window[0] as u16,
+            () => self.strides[0] as u16,
         };
         let width = output.width;
         let blocks = if self.block == 0 { 0 } else { width.div_ceil(self.block as u16) };
         let block = if blocks == 0 { 0 } else { width.div_ceil(blocks) };
         Self {
-            reach: if self.merges() { 1 } else { self.extent(0) as u16 },
-            advance,
-            end: (steps * advance as usize) as u16,
+            reach: if merges { 1 } else { self.extent(0) as u16 },
+            advance: if merges { 1 } else { self.strides[0] },
+            end: (output.height as u32 * rows_each as u32) as u16,
             block: block as u8,
             blocks,
             shorter: (blocks as u32 * block as u32 - if blocks == 0 { 0 } else { width as u32 }) as u16,
+            rows_each,
+            merges,
+            reserved: 0,
             ..self
         }
     }
@@ -145,8 +165,8 @@ impl Operator {
         if self.inputs[0] == self.inputs[1] { 1 } else { 2 }
     }
 
-    /// Whether the operator takes a row at a time into a row of its output: a max pool whose windows do not overlap.
-    pub const fn merges(&self) -> bool {
+    /// What [`merges`](Self::merges) says, from the window.
+    const fn is_merging(&self) -> bool {
         matches!(self.kind, Kind::MaxPool)
             && self.window[0] == self.strides[0]
             && self.dilations[0] == 1
@@ -154,10 +174,24 @@ impl Operator {
             && u32::from_le_bytes(self.pads) == 0
     }
 
+    /// Whether, of a max pool that merges rows, windows are two pixels wide and side by side, in a layout of planes.
+    #[inline(always)]
+    pub const fn merges_twos(&self, output: &Tensor) -> bool {
+        self.window[1] == 2 && self.strides[1] == 2 && !matches!(output.layout, Layout::ChannelsLast)
+    }
+
     /// Whether a step takes one row, each in its turn.
     #[inline(always)]
     pub const fn takes_rows(&self) -> bool {
-        self.kind.accumulates() || self.merges()
+        self.kind.accumulates() || self.merges
+    }
+
+    /// Whether its kernel may walk over more than three runs of steps, or rows.
+    pub const fn is_long(&self) -> bool {
+        match (self.kind, Taps::of(self)) {
+            (Kind::Depthwise, _) | (_, Taps::Three) => self.window[0] > 3,
+            _ => self.window[0] as usize * self.window[1] as usize > 3,
+        }
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
@@ -175,6 +209,9 @@ impl Operator {
             }
             Kind::Conv2d => (outputs * window * (input.channels / self.groups) as u64).div_ceil(4),
             Kind::Depthwise => (window * input.channels as u64).div_ceil(4),
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
+                outputs.div_ceil(8) * input.height as u64 * 8 * self.dense_steps(input) as u64
+            }
             Kind::Dense => (outputs * input.height as u64 * input.dense_row_len() as u64).div_ceil(4),
             _ => 0,
         })
@@ -187,6 +224,12 @@ impl Operator {
         let group = self.kernel.group(taps);
         let words = self.kernel.group_words(taps, self.steps(input)) + 2 * group;
         (output.channels as usize).div_ceil(group) as u64 * words as u64
+    }
+
+    /// Steps of a dense kernel over one row: words of it.
+    #[inline(always)]
+    pub const fn dense_steps(&self, input: &Tensor) -> usize {
+        input.dense_row_len().div_ceil(4)
     }
 
     /// Steps of a kernel over one window.
@@ -214,6 +257,9 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
+                2 * (output.channels as usize).next_multiple_of(8)
+            }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
             Kind::AveragePool if self.count_include_pad => 1,
@@ -221,12 +267,19 @@ impl Operator {
             Kind::GlobalAveragePool => 1,
             Kind::Add => 4,
             Kind::Requantize => 3,
+            Kind::Lookup => 64,
+            Kind::Concat => 6,
         }
     }
 
-    /// Words of accumulators in the arena.
-    pub const fn state_words(&self, output: &Tensor) -> usize {
-        if self.kind.accumulates() { output.channels as usize } else { 0 }
+    /// Words of accumulators in the arena. A dense layer over one row needs none.
+    pub const fn state_words(&self, input: &Tensor, output: &Tensor) -> usize {
+        match self.kind {
+            Kind::Dense if input.height == 1 => 0,
+            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => (output.channels as usize).next_multiple_of(8),
+            Kind::Dense | Kind::GlobalAveragePool => output.channels as usize,
+            _ => 0,
+        }
     }
 
     /// Multiply-accumulates of one inference.

@@ -37,6 +37,10 @@ pub struct Tensor {
     pub plane_len: u32,
     /// Bytes from one ring slot to the next: the padded row, rounded up to words unless it is the output's.
     pub slot_len: u32,
+    /// Channels of a plane, and bytes from one of its pixels to the next.
+    pub lanes: u16,
+    /// Planes of a row.
+    pub planes: u16,
     /// ⌈2^`reciprocal_shift` / slots⌉, for [`slot_of`](Self::slot_of).
     pub reciprocal: u16,
     /// 15 + ⌈log₂ slots⌉.
@@ -52,25 +56,32 @@ pub const NO_READER: u16 = u16::MAX;
 pub const NOWHERE: u32 = u32::MAX;
 
 /// Words of a [`Tensor`] in the file.
-pub const TENSOR_WORDS: usize = 10;
+pub const TENSOR_WORDS: usize = 11;
 
 const _: () = assert!(size_of::<Tensor>() == 4 * TENSOR_WORDS && align_of::<Tensor>() == align_of::<u32>());
 
-/// Most rows of a tensor, padding counted, so that [`Tensor::slot_of`] is exact.
+/// Most rows of a tensor, padding counted, so that [`Tensor::slot_of`] is exact: 15 bits.
 pub(super) const MAX_PADDED_HEIGHT: usize = (1 << 15) - 1;
 
 impl Tensor {
     /// With the fields that follow from the others.
     pub const fn complete(self) -> Self {
+        let (lanes, planes) = match self.layout {
+            Layout::ChannelsLast => (self.channels, 1),
+            Layout::Quads => (4, self.channels.div_ceil(4)),
+            Layout::Pairs | Layout::UnsignedPairs => (2, self.channels.div_ceil(2)),
+        };
         let pixels = self.pads[1] as u64 + self.width as u64 + self.pads[3] as u64;
-        let plane_len = pixels * self.lanes() as u64;
-        let row_len = self.planes() as u64 * plane_len;
+        let plane_len = pixels * lanes as u64;
+        let row_len = planes as u64 * plane_len;
         let slot_len = if self.is_output() { row_len } else { row_len.next_multiple_of(4) };
         let slots = if self.slots == 0 { 1 } else { self.slots as u32 };
         let reciprocal_shift = 15 + slots.next_power_of_two().trailing_zeros();
         Self {
             plane_len: saturate(plane_len),
             slot_len: saturate(slot_len),
+            lanes,
+            planes,
             reciprocal: (1u64 << reciprocal_shift).div_ceil(slots as u64) as u16,
             reciprocal_shift: reciprocal_shift as u8,
             ..self
@@ -90,24 +101,26 @@ impl Tensor {
     /// Channels of a plane, and bytes from one of its pixels to the next.
     #[inline(always)]
     pub const fn lanes(&self) -> usize {
-        self.layout.lanes(self.channels as usize)
+        self.lanes as usize
     }
 
     /// Planes of a row.
     #[inline(always)]
     pub const fn planes(&self) -> usize {
-        let channels = self.channels as usize;
-        match self.layout {
-            Layout::ChannelsLast => 1,
-            Layout::Quads => channels.div_ceil(4),
-            Layout::Pairs | Layout::UnsignedPairs => channels.div_ceil(2),
-        }
+        self.planes as usize
     }
 
     /// Bytes from one plane of a row to the next.
     #[inline(always)]
     pub const fn plane_len(&self) -> usize {
         self.plane_len as usize
+    }
+
+    /// Where the pixels of a plane lie in a row, in bytes, without the padding left and right.
+    #[inline(always)]
+    pub const fn run_range(&self, plane: usize) -> Range<usize> {
+        let at = plane * self.plane_len() + self.pads[1] as usize * self.lanes();
+        at..at + self.width as usize * self.lanes()
     }
 
     /// Bytes from one ring slot to the next.
@@ -118,11 +131,18 @@ impl Tensor {
 
     /// The slot of row `row`, padding counted: `row` mod `slots`, without a division, which small cores do not have.
     ///
-    /// With s = `reciprocal_shift`, the reciprocal is (2^s + e) / slots with e < slots ≤ 2^(s − 15), so that row·e < 2^s: the quotient is exact.
+    /// Of rows up to 2^15 − 1, which are all there are. With s = `reciprocal_shift`, the reciprocal is (2^s + e) / slots with e < slots ≤ 2^(s − 15), so that row·e < 2^s: the quotient is exact.
     #[inline(always)]
     pub const fn slot_of(&self, row: usize) -> usize {
-        let quotient = (row as u32).wrapping_mul(self.reciprocal as u32) >> (self.reciprocal_shift & 31);
-        row.wrapping_sub(quotient as usize * self.slots as usize)
+        let row = row as u32 & MAX_PADDED_HEIGHT as u32;
+        let quotient = row.wrapping_mul(self.reciprocal as u32) >> (self.reciprocal_shift & 31);
+        (row - quotient * self.slots as u32) as usize
+    }
+
+    /// Four stored zeros.
+    #[inline(always)]
+    pub const fn zero_word(&self) -> u32 {
+        u32::from_le_bytes([self.zero_byte(); 4])
     }
 
     /// A stored zero.
@@ -175,12 +195,6 @@ impl Tensor {
         at..at.saturating_add(self.ring_words())
     }
 
-    /// Where a new row is written, in words of the arena: the whole ring, or where rows land.
-    #[inline(always)]
-    pub const fn write_range(&self) -> Range<usize> {
-        if self.lands() { self.landing_range() } else { self.ring_range() }
-    }
-
     /// Words of the place where rows land.
     pub const fn landing_words(&self) -> usize {
         if self.lands() { self.slot_len() / 4 } else { 0 }
@@ -216,6 +230,8 @@ mod tests {
         scale: 1.0,
         plane_len: 0,
         slot_len: 0,
+        lanes: 0,
+        planes: 0,
         reciprocal: 0,
         reciprocal_shift: 0,
         stacked: false,

@@ -20,11 +20,19 @@ impl Uses {
     const KERNELS: u32 = Self::MERGING_POOL + 4;
     const DEFINITIONS: u32 = Self::KERNELS + 1;
     const DEPTHWISE_DEFINITIONS: u32 = Self::DEFINITIONS + 1;
+    const LONG_CONVS: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
+    const LONG_DEPTHWISE: u32 = Self::LONG_CONVS + 1;
+    const LANDS: u32 = Self::LONG_DEPTHWISE + 1;
+    const STACKS: u32 = Self::LANDS + 1;
+    const MERGING_WINDOWS: u32 = Self::STACKS + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
     /// one family under three taps alone.
-    const CONV: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
-    /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks. Behind them, 17 bits are free.
+    const CONV: u32 = Self::MERGING_WINDOWS + 1;
+    /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
+    const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
+    /// Behind it, 10 bits are free.
+    const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
     pub const fn of(plan: &Plan) -> Self {
@@ -32,13 +40,20 @@ impl Uses {
         let mut id = 0;
         while id < plan.operator_count() {
             let operator = plan.operator(id);
-            bits |= if operator.merges() {
-                1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
+            bits |= if operator.merges {
+                let windows = (!operator.merges_twos(plan.tensor(id + 1)) as u128) << Self::MERGING_WINDOWS;
+                windows | 1 << (Self::MERGING_POOL + plan.tensor(id + 1).layout as u32)
             } else if matches!(operator.kernel, Kernel::Portable) {
                 1 << (Self::KINDS + operator.kind as u32)
             } else {
                 Self::kernel(plan, id)
             };
+            id += 1;
+        }
+        let mut id = 0;
+        while id < plan.tensor_count() {
+            let tensor = plan.tensor(id);
+            bits |= (tensor.lands() as u128) << Self::LANDS | (tensor.stacked as u128) << Self::STACKS;
             id += 1;
         }
         Self(bits)
@@ -48,20 +63,23 @@ impl Uses {
     const fn kernel(plan: &Plan, id: usize) -> u128 {
         let operator = plan.operator(id);
         let taps = Taps::of(operator);
+        if matches!(operator.kernel, Kernel::DenseOctets) {
+            return 1 << if arch::has(operator.kernel, taps) { Self::DENSE } else { Self::DENSE_DEFINITIONS };
+        }
         let is_depthwise = matches!(operator.kind, Kind::Depthwise);
-        if is_depthwise && !arch::depthwise::has(operator.kernel) {
-            return 1 << Self::DEPTHWISE_DEFINITIONS;
-        } else if !is_depthwise && !arch::conv::has(operator.kernel, taps) {
-            return 1 << Self::DEFINITIONS;
+        if !arch::has(operator.kernel, taps) {
+            return 1 << if is_depthwise { Self::DEPTHWISE_DEFINITIONS } else { Self::DEFINITIONS };
         }
         let longest = operator.block as usize;
         let shortest = if operator.shorter > 0 { longest - 1 } else { longest };
         if is_depthwise {
             let (kernel, window) = (operator.kernel, Window::of(operator));
-            Self::depthwise_bit(kernel, window, shortest) | Self::depthwise_bit(kernel, window, longest)
+            let long = (operator.is_long() as u128) << Self::LONG_DEPTHWISE;
+            long | Self::depthwise_bit(kernel, window, shortest) | Self::depthwise_bit(kernel, window, longest)
         } else {
             let kernel = operator.kernel;
-            1 << Self::KERNELS | Self::conv_bit(kernel, taps, shortest) | Self::conv_bit(kernel, taps, longest)
+            let long = (operator.is_long() as u128) << Self::LONG_CONVS;
+            long | 1 << Self::KERNELS | Self::conv_bit(kernel, taps, shortest) | Self::conv_bit(kernel, taps, longest)
         }
     }
 
@@ -76,6 +94,18 @@ impl Uses {
     #[inline(always)]
     pub const fn depthwise(self, kernel: Kernel, window: Window, pixels: usize) -> bool {
         self.0 & Self::depthwise_bit(kernel, window, pixels) != 0
+    }
+
+    /// Whether a convolution is, by this target's kernel, whose walk may be of more than three segments.
+    #[inline(always)]
+    pub const fn long_convs(self) -> bool {
+        self.0 & 1 << Self::LONG_CONVS != 0
+    }
+
+    /// Whether a depthwise convolution is, by this target's kernel, whose window is of more than three rows.
+    #[inline(always)]
+    pub const fn long_depthwise(self) -> bool {
+        self.0 & 1 << Self::LONG_DEPTHWISE != 0
     }
 
     /// Whether any depthwise convolution is in the set, by this target's kernel.
@@ -112,6 +142,23 @@ impl Uses {
         self.0 & Self::conv_bit(kernel, taps, pixels) != 0
     }
 
+    /// Whether a dense layer is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn dense_kernels(self) -> bool {
+        self.0 & 1 << Self::DENSE != 0
+    }
+
+    /// Whether a dense layer is in the set, by a kernel that this target does not have.
+    #[inline(always)]
+    pub const fn dense_definitions(self) -> bool {
+        self.0 & 1 << Self::DENSE_DEFINITIONS != 0
+    }
+
+    /// Whether a dense layer with a kernel is in the set, this target's or another's.
+    pub const fn any_dense_kernels(self) -> bool {
+        self.dense_kernels() || self.dense_definitions()
+    }
+
     /// Whether an operator of the kind is in the set, in plain Rust.
     #[inline(always)]
     pub const fn portable(self, kind: Kind) -> bool {
@@ -128,6 +175,24 @@ impl Uses {
     #[inline(always)]
     pub const fn merging_pool(self, layout: Layout) -> bool {
         self.0 & 1 << (Self::MERGING_POOL + layout as u32) != 0
+    }
+
+    /// Whether a max pool is that takes rows and whose windows are not two pixels wide.
+    #[inline(always)]
+    pub const fn merging_windows(self) -> bool {
+        self.0 & 1 << Self::MERGING_WINDOWS != 0
+    }
+
+    /// Whether a tensor's rows land.
+    #[inline(always)]
+    pub const fn lands(self) -> bool {
+        self.0 & 1 << Self::LANDS != 0
+    }
+
+    /// Whether the input's rows are stacked.
+    #[inline(always)]
+    pub const fn stacks(self) -> bool {
+        self.0 & 1 << Self::STACKS != 0
     }
 
     /// Whether a convolution with a kernel is, this target's or another's.

@@ -10,7 +10,7 @@ mod recorded;
 
 pub use count::Plugin;
 pub use counter::Model;
-pub use recorded::{Recorded, recorded};
+pub use recorded::{Published, Recorded, published, recorded};
 
 use super::{Board, BoardError, Firmware, Program, core_name};
 use crate::plan::{self, LayerRow};
@@ -74,6 +74,8 @@ pub struct Bench {
     pub text_bytes: u64,
     /// What another engine takes for the same network on the same core, where that is on record.
     pub recorded: Option<&'static Recorded>,
+    /// What is published of the network on a chip with this core.
+    pub published: Option<&'static Published>,
 }
 
 impl Bench {
@@ -145,5 +147,7 @@ pub fn bench(
         macs: layers.iter().map(|layer| layer.macs).sum(),
         ..empty
     };
-    Ok(Bench { model, total, layers, text_bytes: elf.text_bytes, recorded: recorded(&plan, core_name(core)) })
+    let recorded = recorded(&plan, core_name(core));
+    let published = published(&plan).filter(|_| core_name(core) == "m4");
+    Ok(Bench { model, total, layers, text_bytes: elf.text_bytes, recorded, published })
 }

@@ -1,0 +1,63 @@
+//! What kernels of convolutions are told of a block, and what is left to do after them.
+
+use crate::ops::Step;
+use crate::ring::RowMut;
+
+/// What a kernel is told of a block, as its assembly finds it.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Args {
+    /// What it walks over: see [`conv`](super::conv) and [`depthwise`](super::depthwise).
+    pub walk: *const u8,
+    /// Behind that.
+    pub walk_end: *const u8,
+    /// Bytes from one plane of the input to the next.
+    pub plane_len: u32,
+    /// For each group of output channels its biases, weights, multipliers.
+    pub stream: *const u32,
+    /// The block's first pixel in the output's channel 0.
+    pub out: *mut u8,
+    /// Bytes from one plane of the output to the next.
+    pub out_plane_len: u32,
+    /// Output channels.
+    pub channels: u32,
+    /// The output's zero point, 128 more where it is stored unsigned.
+    pub zero_point: i32,
+    /// Left shift of the accumulators.
+    pub shift_bits: u32,
+    /// Smallest result, 128 more where it is stored unsigned. Kernels that saturate to int8 do not look.
+    pub min: i32,
+    /// Largest result.
+    pub max: i32,
+}
+
+impl Args {
+    /// Of the row's first block.
+    #[inline(always)]
+    pub fn new(step: &Step, out: &mut RowMut, walk: *const u8, walk_end: *const u8) -> Self {
+        let (operator, output) = (step.operator, step.output);
+        let stored = output.layout.flip() as i32;
+        Self {
+            walk,
+            walk_end,
+            plane_len: step.input.plane_len,
+            stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
+            out: out.slot().as_mut_ptr().wrapping_add(output.pads[1] as usize * output.lanes()),
+            out_plane_len: output.plane_len,
+            channels: output.channels as u32,
+            zero_point: output.zero_point as i32 + stored,
+            shift_bits: operator.shift_bits as u32,
+            min: operator.clamp[0] as i32 + stored,
+            max: operator.clamp[1] as i32 + stored,
+        }
+    }
+
+    /// Where kernels saturate to int8, they leave other clamps to be made afterwards.
+    #[inline(always)]
+    pub fn clamp(&self, step: &Step, out: &mut RowMut) {
+        let clamp = step.operator.clamp;
+        if !cfg!(kernels = "armv6m") && clamp != [i8::MIN, i8::MAX] {
+            out.clamp(clamp);
+        }
+    }
+}
