@@ -15,7 +15,6 @@
 //! std::fs::write("net.plan", plan::to_bytes(&words))?;
 //! # Ok(()) }
 //! ```
-
 //!
 //! A network of one's own goes from a burn module to a plan in `examples/own_network.rs`. Firmware can plan while it is built; its
 //! `build.rs`, with this crate among the build-dependencies, is
