@@ -1,4 +1,34 @@
 //! burn module → float ONNX that tract has agreed with: capture, fold, write, verify.
+//!
+//! Any module with one input and one output, whose forward pass uses operations that ONNX has; `examples/own_network.rs` takes one
+//! down the whole road.
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::tensor::{Device, Tensor, activation::relu};
+//! use export::float::{BatchNorms, onnx_from_module};
+//!
+//! #[derive(Module, Debug)]
+//! struct Mlp {
+//!     hidden: Linear,
+//!     head: Linear,
+//! }
+//!
+//! impl Mlp {
+//!     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+//!         self.head.forward(relu(self.hidden.forward(x)))
+//!     }
+//! }
+//!
+//! let device = Device::flex();
+//! let mlp = Mlp { hidden: LinearConfig::new(4, 8).init(&device), head: LinearConfig::new(8, 2).init(&device) };
+//! let images = [0.5, -0.25, 1.0, 0.0, 2.0, 0.125, -1.0, 0.75]; // two inputs that burn and tract must answer alike
+//! let model = onnx_from_module("mlp", &mlp, [4], Mlp::forward, BatchNorms::Folded, [], &images)?;
+//! assert!(model.agreement.holds());
+//! std::fs::write(std::env::temp_dir().join("mlp.onnx"), &model.bytes)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::Tensor as BurnTensor;

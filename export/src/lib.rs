@@ -15,6 +15,26 @@
 //! std::fs::write("net.plan", plan::to_bytes(&words))?;
 //! # Ok(()) }
 //! ```
+//!
+//! A network of one's own goes from a burn module to a plan in `examples/own_network.rs`. Firmware can plan while it is built; its
+//! `build.rs`, with this crate among the build-dependencies, is
+//!
+//! ```no_run
+//! use export::plan::{self, Options, Target};
+//! use export::{onnx, quantize::qdq};
+//! use std::path::Path;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     println!("cargo::rerun-if-changed=int8.onnx");
+//!     let quantized = qdq::from_graph(&onnx::from_file("int8.onnx")?)?;
+//!     let options = Options { target: Target::CortexM4, ram_budget: Some(16 * 1024), ..Options::default() };
+//!     let words = plan::plan_for(&quantized, &options)?; // a network that does not fit does not compile
+//!     let file = Path::new(&std::env::var("OUT_DIR")?).join("net.plan");
+//!     Ok(std::fs::write(file, plan::to_bytes(&words))?)
+//! }
+//! ```
+//!
+//! and its source takes the plan with `infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("OUT_DIR"), "/net.plan"))`.
 
 pub mod board;
 pub mod capture;

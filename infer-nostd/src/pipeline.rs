@@ -136,9 +136,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         self.take_row(row, |engine, mut from| {
             while let Some(ready) = schedule::next_ready(engine.plan(), &engine.progress, from) {
                 let tensor = ready.id + 1;
-                let rows = engine.progress[tensor].rows;
+                let rows = engine.rows(tensor);
                 from = engine.step(ready);
-                if engine.progress[tensor].rows > rows {
+                if engine.rows(tensor) > rows {
                     watch(engine, tensor);
                 }
             }
@@ -155,10 +155,10 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         let record = self.plan().tensor(tensor);
         expect_len(record.row_len(), values.len())?;
         let number = (self.progress[tensor].rows as usize).saturating_sub(1);
-        let rows = self.arena.stored(tensor, record.pads[0] as usize + number);
+        let row = self.arena.stored_row(tensor, record.pads[0] as usize + number);
         let channels = record.channels as usize;
         for (i, value) in values.iter_mut().enumerate() {
-            *value = rows.channel(0, i % channels).get(record.pads[1] as usize + i / channels);
+            *value = row.channel(0, i % channels).get(record.pads[1] as usize + i / channels);
         }
         Ok(number)
     }
@@ -221,7 +221,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         }
     }
 
-    /// One step of an operator. Where to look for work next.
+    /// One step of an operator: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for work next.
     #[inline(always)]
     fn step(&mut self, Ready { id, lacks_rows }: Ready) -> u16 {
         if lacks_rows {

@@ -106,3 +106,38 @@ fn padding_is_told_from_other_faults() {
     };
     assert_eq!(wrong(&pool(false), |network| *network = pool(true)), (vec!["pool".to_string()], Cause::Padding));
 }
+
+/// Three tensors side by side are two operators of the plan and one layer of the file.
+#[test]
+fn a_concatenation_of_three_is_held_part_by_part() {
+    let tensor = |name: &str, channels, scale| QuantTensor {
+        name: name.into(),
+        shape: [channels, 28, 28],
+        scale,
+        zero_point: -128,
+    };
+    let node =
+        |name: &str, op, inputs: &[usize], output| QuantNode { name: name.into(), op, inputs: inputs.to_vec(), output };
+    let change = |clamp| QuantOp::Requantize { clamp };
+    let network = QuantGraph {
+        name: "three".into(),
+        tensors: vec![
+            tensor("image", 1, 1.0 / 255.0),
+            tensor("a", 1, 1.0 / 200.0),
+            tensor("b", 1, 1.0 / 100.0),
+            tensor("all", 3, 1.0 / 180.0),
+        ],
+        nodes: vec![
+            node("a", change(Clamp::NONE), &[0], 1),
+            node("b", change(Clamp::NONE), &[0], 2),
+            node("all", QuantOp::Concat, &[0, 1, 2], 3),
+        ],
+        input: 0,
+        output: 3,
+        metadata: Default::default(),
+    };
+    let layers = held(&network, &network, None, Target::Portable);
+    let names: Vec<_> =
+        layers.iter().map(|layer| (layer.layer.as_str(), layer.output[0], layer.max_step <= 1)).collect();
+    assert_eq!(names, [("a", 1, true), ("b", 1, true), ("all", 2, true), ("all", 3, true)]);
+}

@@ -11,6 +11,7 @@ use crate::graph::{DType, Dim, Graph, Op, ValueInfo, passes, shape};
 use crate::plan;
 use crate::quantize::{Affine, QuantGraph, QuantizeError, TensorId, qdq};
 use infer_nostd::Plan;
+use infer_nostd::plan::Kind;
 
 /// Why a plan's layers cannot be held against an int8 network.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +47,8 @@ pub struct Isolated {
     runner: Runner,
     /// Which tensor each of the runner's inputs is.
     fed: Vec<usize>,
-    /// What tells int8 from what the file stores, by tensor from the first operator's on: 128 where it stores unsigned bytes.
-    offsets: Vec<f32>,
+    /// Which of the runner's outputs is each operator's tensor, and what tells int8 from what it stores: 128 for unsigned bytes.
+    made: Vec<(usize, f32)>,
 }
 
 impl Isolated {
@@ -71,12 +72,14 @@ impl Isolated {
         };
         let (cut, fed) = cut(graph, &values)?;
         let types = shape::infer(graph).map_err(QuantizeError::from)?;
-        let offset = |value: &String| match types.get(value).map(|info| info.dtype) {
+        let offset = |value: &str| match types.get(value).map(|info| info.dtype) {
             Some(DType::U8) => 128.0,
             _ => 0.0,
         };
-        let offsets = values[1..].iter().map(offset).collect();
-        Ok(Self { tensors, runner: Runner::of_values(&cut)?, fed, offsets })
+        let output = |value: &String| cut.outputs.iter().position(|output| output.name == *value);
+        let made = values[1..].iter().filter_map(|value| Some((output(value)?, offset(value))));
+        let made = made.collect();
+        Ok(Self { tensors, runner: Runner::of_values(&cut)?, fed, made })
     }
 
     /// The plan's tensors, in its order.
@@ -91,10 +94,10 @@ impl Isolated {
     pub fn expected(&self, maps: &[Map]) -> Result<Vec<Map>, IsolateError> {
         let inputs: Vec<Vec<f32>> = self.fed.iter().map(|&id| self.reals(id, &maps[id])).collect();
         let outputs = self.runner.run_values(&inputs)?;
-        let outputs = outputs.iter().zip(&self.offsets).zip(self.tensors.iter().zip(maps).skip(1));
-        Ok(outputs
-            .map(|((stored, offset), (tensor, map))| {
-                let steps: Vec<i8> = stored.iter().map(|q| (q - offset) as i8).collect();
+        let made = self.made.iter().zip(self.tensors.iter().zip(maps).skip(1));
+        Ok(made
+            .map(|(&(output, offset), (tensor, map))| {
+                let steps: Vec<i8> = outputs[output].iter().map(|q| (q - offset) as i8).collect();
                 Map { shape: map.shape, steps: crop(&steps, tensor.shape, map.shape) }
             })
             .collect())
@@ -134,7 +137,9 @@ fn ids(plan: &Plan, quantized: &QuantGraph) -> Result<Vec<TensorId>, IsolateErro
     let ids: Vec<TensorId> = std::iter::once(Ok(quantized.input)).chain(made).collect::<Result<_, _>>()?;
     for (id, &tensor) in ids.iter().enumerate() {
         let (made, shape) = (trace::shape(plan, id), quantized.tensors[tensor].shape);
-        if made[0] != shape[0] || made[1] > shape[1] || made[2] > shape[2] {
+        // Several tensors side by side are put there one after the other.
+        let grows = id > 0 && plan.operator(id - 1).kind == Kind::Concat && made[0] < shape[0];
+        if (made[0] != shape[0] && !grows) || made[1] > shape[1] || made[2] > shape[2] {
             let name = names.get(id + 1).cloned().unwrap_or_default();
             return Err(unlike(format!("`{name}` makes {made:?} in the plan and {shape:?} in the int8 file")));
         }
@@ -147,7 +152,8 @@ fn ids(plan: &Plan, quantized: &QuantGraph) -> Result<Vec<TensorId>, IsolateErro
 fn cut(graph: &Graph, values: &[String]) -> Result<(Graph, Vec<usize>), IsolateError> {
     let shapes = shape::infer(graph).map_err(QuantizeError::from)?;
     let (mut cut, mut fed) = (Graph { inputs: Vec::new(), ..graph.clone() }, Vec::new());
-    let source = |value: &str| values.iter().position(|v| v == value);
+    // The last of those that are one value in the file has all of its channels.
+    let source = |value: &str| values.iter().rposition(|v| v == value);
     for node in &graph.nodes {
         let Some(id) = node.input(0).filter(|_| matches!(node.op, Op::Dequantize { .. })).and_then(source) else {
             continue;
@@ -159,8 +165,8 @@ fn cut(graph: &Graph, values: &[String]) -> Result<(Graph, Vec<usize>), IsolateE
             fed.push(id);
         }
     }
-    let info = |value: &String| shapes.get(value).cloned();
-    cut.outputs = values[1..].iter().filter_map(info).collect();
+    let unique = values[1..].iter().enumerate().filter(|(i, value)| !values[1..][..*i].contains(value));
+    cut.outputs = unique.filter_map(|(_, value)| shapes.get(value).cloned()).collect();
     Ok((passes::dead::remove(&cut), fed))
 }
 

@@ -50,10 +50,11 @@ impl<'a, const USES: u128> Arena<'a, USES> {
         unsafe { row_of::<USES>(self.words.as_mut_ptr(), tensor, row) }
     }
 
-    /// Row `row`, padding counted, of tensor `id`, where it was written.
-    pub fn stored(&self, id: usize, row: usize) -> Rows<'_> {
+    /// Row `row` of tensor `id`, padding counted, if it is the one that was written last.
+    pub fn stored_row(&self, id: usize, row: usize) -> Rows<'_> {
         let tensor = self.plan.tensor(id);
-        let [ring, landing] = [tensor.ring_range(), tensor.landing_range()].map(|range| super::as_bytes(&self.words[range]));
+        let ring = super::as_bytes(&self.words[tensor.ring_range()]);
+        let landing = super::as_bytes(&self.words[tensor.landing_range()]);
         Rows::new(tensor, ring, landing, Span { first: row, last: row })
     }
 
