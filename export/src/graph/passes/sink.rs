@@ -70,7 +70,9 @@ fn moved(rw: &Rewriter, value: &str) -> Option<(Move, String)> {
 fn fits(other: &Move, first: &Move, op: &Op) -> bool {
     match (other, first, op) {
         (Move::Reshape(from, to), Move::Reshape(first_from, first_to), Op::Concat { .. }) => {
-            from[1..] == first_from[1..] && to[1..] == first_to[1..] && from[0] == to[0]
+            let parts = [from, to, first_from, first_to].map(|dims| dims.split_first());
+            let [Some(from), Some(to), Some(first_from), Some(first_to)] = parts else { return false };
+            from.0 == to.0 && from.1 == first_from.1 && to.1 == first_to.1
         }
         _ => other == first,
     }
@@ -145,6 +147,9 @@ pub(super) fn only_operand(rw: &Rewriter, node: &Node) -> Option<usize> {
 
 /// A constant that has one value, or one a channel, with dimensions that say so; none where it has more.
 fn per_channel(whole: &Tensor) -> Option<Tensor> {
+    if whole.data.is_empty() {
+        return None;
+    }
     let ones = vec![1; whole.dims.len()];
     let mut channels = ones.clone();
     channels[1] = *whole.dims.get(1)?;
@@ -159,7 +164,7 @@ pub(super) fn pool_before_reshape(rw: &mut Rewriter, node: &Node) -> Option<Vec<
     let (Op::GlobalAveragePool, Some((Move::Reshape(from, to), source))) = (&node.op, moved(rw, node.input(0)?)) else {
         return None;
     };
-    (from.len() == 3 && from[0] == to[0]).then_some(())?;
+    (from.len() == 3 && from.first() == to.first()).then_some(())?;
     let dims = [&to[..1], &vec![1; to.len() - 1]].concat();
     let (output, name) = (rw.fresh(&format!("{}.moved", node.outputs[0])), rw.fresh(&format!("{}.back", node.name)));
     let back = reshaped(rw, &name, &output, &node.outputs[0], &dims);

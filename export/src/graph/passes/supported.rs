@@ -5,7 +5,7 @@ use crate::graph::{Attribute, BEFORE_OPSET_13, Graph, Node, Op, ValueInfo};
 
 /// What the road cannot carry, all of it.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("{} of the network cannot be carried:\n  - {}", things(nodes.len()), nodes.join("\n  - "))]
+#[error("{} of the network cannot be carried: {}", things(nodes.len()), nodes.join("; "))]
 pub struct Unsupported {
     /// Each node's name, operator, attributes, and what to do instead; or what is wrong at the network's ends.
     pub nodes: Vec<String>,
@@ -99,15 +99,34 @@ impl Look<'_> {
         format!("`{}` ({}{}{})", node.name, node.op.name(), part("of", shapes), part("with", with))
     }
 
+    fn is_quantized(&self) -> bool {
+        self.graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }))
+    }
+
+    /// Whether nothing is known of what a node reads.
+    fn is_behind_unknown(&self, node: &Node) -> bool {
+        let is_known = |value: &str| self.shapes.contains_key(value) || self.graph.initializers.contains_key(value);
+        node.input(0).is_some_and(|value| !is_known(value))
+    }
+
     fn complaint(&self, node: &Node) -> Option<String> {
-        let is_last = || node.outputs.iter().all(|o| self.graph.is_output(o));
+        // A Softmax may stand before the ArgMax that ends the network.
+        let is_last = || match self.graph.readers(node.outputs.first().map_or("", String::as_str))[..] {
+            [] => true,
+            [reader] => matches!(self.graph.nodes[reader].op, Op::ArgMax { .. }),
+            _ => false,
+        };
         let is_constant = |position| self.graph.constant(node, position).is_some();
         let sample = |value: &String| sample_dims(self.shapes.get(value)?);
         match &node.op {
+            // What it would be in another place cannot be said behind a node without a shape: that one is named.
+            Op::Other { op_type, .. } if self.is_behind_unknown(node) && HAS_FORMS.contains(&op_type.as_str()) => None,
             Op::Other { op_type, .. } => Some(instead(op_type).into()),
             Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !constant_weights(self.graph, node) => {
                 Some("its weights are computed, and constant ones are expected".into())
             }
+            // Of a quantized network the reader of its form says more.
+            _ if self.is_quantized() => None,
             Op::Gemm { .. } if self.graph.constant(node, 2).is_some_and(|bias| bias.dims.len() != 1) => {
                 Some("its bias has more than one value an output".into())
             }
@@ -137,6 +156,28 @@ impl Look<'_> {
         }
     }
 }
+
+/// Operators that the passes rewrite where they know the shape before them.
+const HAS_FORMS: [&str; 18] = [
+    "AveragePool",
+    "Cast",
+    "Clip",
+    "Conv",
+    "Div",
+    "Gather",
+    "Gemm",
+    "GlobalMaxPool",
+    "MaxPool",
+    "PRelu",
+    "Pad",
+    "ReduceMax",
+    "ReduceMean",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+];
 
 fn show(value: &Attribute) -> Option<String> {
     Some(match value {
