@@ -109,7 +109,7 @@ where
     let recorded = record(name, module, dims, forward)?;
     let graph = lower::lower(name, &recorded)?;
     // burn records a linear layer as a product and a sum.
-    let graph = passes::to_gemm::recognize(&graph);
+    let graph = passes::gemm::recognize(&graph);
     Ok(passes::names::tidy(&graph, INPUT, OUTPUT))
 }
 

@@ -7,6 +7,7 @@ mod files;
 mod images;
 mod inspect;
 mod network;
+mod normalize;
 mod onnx;
 mod plan;
 mod progress;
@@ -29,6 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Onnx(onnx::Onnx),
+    Normalize(normalize::Normalize),
     Quantize(quantize::Quantize),
     Plan(plan::Plan),
     Validate(validate::Validate),
@@ -53,6 +55,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<bool> {
         match self.command.unwrap_or(Command::Demo(demo::Demo::default())) {
             Command::Onnx(command) => command.run().map(|()| true),
+            Command::Normalize(command) => command.run().map(|()| true),
             Command::Quantize(command) => command.run().map(|()| true),
             Command::Plan(command) => command.run().map(|()| true),
             Command::Validate(command) => command.run(),

@@ -3,6 +3,7 @@
 //! The tests themselves are in `tests/tests`, one file a promise.
 
 pub mod generate;
+pub mod networks;
 pub mod reference;
 pub mod tolerance;
 pub mod zoo;

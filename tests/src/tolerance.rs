@@ -17,3 +17,9 @@ pub const TRACT_ENGINE_AGREEMENT: f64 = 99.95;
 
 /// Least accuracy of `mnist-cnn`'s plan on the generated digits, in percent: it was trained on MNIST alone.
 pub const DIGITS_ACCURACY: f64 = 97.0;
+
+/// Largest difference between a network of a few layers as it was written and in its normal form, both in tract, for values of about one.
+///
+/// Folding a normalization or a factor into weights rounds each weight once more, and a sum takes its terms in another order: some units in the last
+/// place (1e-7) a layer.
+pub const NORMAL_FORM: f32 = 5e-6;

@@ -3,7 +3,7 @@
 use super::files;
 use anyhow::{Context, Result};
 use clap::Args;
-use export::graph::{Graph, cost, shape};
+use export::graph::{Graph, cost, passes, shape};
 use export::plan::{Alternative, LayerRow};
 use export::report::{grouped, table};
 use export::{onnx, plan};
@@ -34,7 +34,10 @@ impl Inspect {
         if export::validate::is_plan(&bytes) {
             return self.plan(&bytes).with_context(name);
         }
-        self.graph(&onnx::from_bytes(&bytes).with_context(name)?).with_context(name)
+        let graph = onnx::from_bytes(&bytes).with_context(name)?;
+        // A file from elsewhere may hold what only its normal form has shapes for.
+        let graph = if shape::infer(&graph).is_ok() { graph } else { passes::run(graph).with_context(name)? };
+        self.graph(&graph).with_context(name)
     }
 
     fn graph(&self, graph: &Graph) -> Result<()> {

@@ -7,6 +7,7 @@
 //! Shapes are those of ONNX: NCHW, with the batch as a symbolic first dimension.
 
 pub mod activation;
+mod attributes;
 pub mod cost;
 pub mod passes;
 pub mod shape;
@@ -14,6 +15,14 @@ pub mod shape;
 use std::collections::BTreeMap;
 
 pub use activation::Activation;
+pub use attributes::Attributes;
+
+/// Largest dimension of a tensor and of a window.
+pub const MAX_DIM: usize = 1 << 24;
+
+/// Ends the name of a Softmax or LogSoftmax that works on everything from its axis on, flattened, as they did before opset 13: other operators
+/// than today's.
+pub const BEFORE_OPSET_13: &str = " before opset 13";
 
 /// A network: nodes in topological order, constants by name, and what goes in and out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -328,7 +337,23 @@ impl Op {
     }
 }
 
+impl Op {
+    /// The attributes, where this is an [`Op::Other`] of that type.
+    pub fn other(&self, wanted: &str) -> Option<Attributes<'_>> {
+        match self {
+            Op::Other { op_type, attributes } if op_type == wanted => Some(Attributes(attributes)),
+            _ => None,
+        }
+    }
+}
+
 impl Node {
+    /// A node of one output.
+    pub fn new(name: &str, op: Op, inputs: &[&str], output: &str) -> Self {
+        let inputs = inputs.iter().map(|i| i.to_string()).collect();
+        Self { name: name.into(), op, inputs, outputs: vec![output.into()] }
+    }
+
     /// The value at input `position`, where it is present.
     pub fn input(&self, position: usize) -> Option<&str> {
         self.inputs.get(position).map(String::as_str).filter(|name| !name.is_empty())

@@ -8,54 +8,9 @@ use super::tensors::{read_tensor, write_tensor};
 use crate::graph::Attribute;
 
 /// A node's attributes by name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Attributes(pub BTreeMap<String, Attribute>);
-
-impl Attributes {
-    pub(super) fn read(node: &NodeProto) -> Result<Self, OnnxError> {
-        let read = |a: &AttributeProto| Ok((a.name.clone(), read_attribute(a, &node.name)?));
-        node.attribute.iter().map(read).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// An integer, `default` where absent; none where it is of another type.
-    pub(super) fn int(&self, name: &str, default: i64) -> Option<i64> {
-        match self.0.get(name) {
-            None => Some(default),
-            Some(Attribute::Int(value)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    pub(super) fn float(&self, name: &str, default: f32) -> Option<f32> {
-        match self.0.get(name) {
-            None => Some(default),
-            Some(Attribute::Float(value)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    pub(super) fn text<'a>(&'a self, name: &str, default: &'a str) -> Option<&'a str> {
-        match self.0.get(name) {
-            None => Some(default),
-            Some(Attribute::Text(value)) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// `N` sizes, `default` where absent; none where they are of another type, number or sign.
-    pub(super) fn sizes<const N: usize>(&self, name: &str, default: [usize; N]) -> Option<[usize; N]> {
-        match self.0.get(name) {
-            None => Some(default),
-            Some(Attribute::Ints(values)) => sizes(values),
-            _ => None,
-        }
-    }
-}
-
-fn sizes<const N: usize>(values: &[i64]) -> Option<[usize; N]> {
-    let small = |&v: &i64| usize::try_from(v).ok().filter(|&v| v <= super::MAX_DIM);
-    let values: Vec<usize> = values.iter().map(small).collect::<Option<_>>()?;
-    values.try_into().ok()
+pub(super) fn read_attributes(node: &NodeProto) -> Result<BTreeMap<String, Attribute>, OnnxError> {
+    let read = |a: &AttributeProto| Ok((a.name.clone(), read_attribute(a, &node.name)?));
+    node.attribute.iter().map(read).collect()
 }
 
 fn read_attribute(proto: &AttributeProto, node: &str) -> Result<Attribute, OnnxError> {

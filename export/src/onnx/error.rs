@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{MAX_DIM, MAX_FILE_BYTES, MAX_RANK, OPSETS_READ};
+use super::{MAX_DIM, MAX_FILE_BYTES, MAX_NODES, MAX_RANK, OPSETS_READ};
 
 /// Why bytes did not become a graph.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -28,6 +28,15 @@ pub enum OnnxError {
         len_bytes: usize,
         /// What is missing.
         found: &'static str,
+    },
+    /// More nodes than any network this is for.
+    #[error(
+        "the graph has {found} nodes; expected at most {MAX_NODES}. Networks for a microcontroller have hundreds: is this the right \
+         file, or has a loop been unrolled in it?"
+    )]
+    TooManyNodes {
+        /// How many.
+        found: usize,
     },
     /// The operator set is not one that is read.
     #[error(

@@ -28,6 +28,7 @@ mod read;
 mod tensors;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod write;
 
 pub use error::{FileError, OnnxError};
@@ -44,7 +45,9 @@ pub const IR_WRITTEN: i64 = 8;
 
 /// Largest file that is read, in bytes: far above any network for a microcontroller.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Most nodes of a graph: a deep network has hundreds.
+pub const MAX_NODES: usize = 10_000;
 /// Most dimensions a tensor may have.
 pub const MAX_RANK: usize = 8;
 /// Largest single dimension.
-pub const MAX_DIM: usize = 1 << 24;
+pub const MAX_DIM: usize = crate::graph::MAX_DIM;

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::attributes::Attributes;
-use crate::graph::{Activation, Attribute, Data, Op, Tensor, Window};
+use crate::graph::{Activation, Attribute, Attributes, Data, Op, Tensor, Window};
 
 /// What a node's reader may ask: its attributes, the opset, and the constants among its inputs.
 pub(super) struct Form<'a> {
     pub(super) op_type: &'a str,
     pub(super) opset: i64,
-    pub(super) attributes: &'a Attributes,
+    pub(super) attributes: Attributes<'a>,
     /// The constant at each input, where it is one.
     pub(super) constants: Vec<Option<&'a Tensor>>,
     /// Whether each input is present.
@@ -28,7 +27,7 @@ pub(super) fn read_op(form: &Form) -> Op {
 
 /// The operator that `op_type` with these attributes is, for nodes that spell it in another form.
 pub(crate) fn operator(op_type: &str, attributes: &BTreeMap<String, Attribute>, weight_dims: Option<&[usize]>) -> Op {
-    let attributes = &Attributes(attributes.clone());
+    let attributes = Attributes(attributes);
     let (constants, present) = (vec![], vec![]);
     read_op(&Form { op_type, opset: super::OPSET_WRITTEN, attributes, constants, present, weight_dims })
 }
@@ -63,7 +62,7 @@ fn known(form: &Form) -> Option<Op> {
 }
 
 /// Functions that ONNX has as one operator; [`fuse_activation`](crate::graph::passes::fuse_activation) finds the others.
-fn read_activation(op_type: &str, a: &Attributes) -> Option<Activation> {
+fn read_activation(op_type: &str, a: Attributes) -> Option<Activation> {
     Some(match op_type {
         "Sigmoid" => Activation::Sigmoid,
         "Tanh" => Activation::Tanh,
@@ -78,7 +77,7 @@ fn read_activation(op_type: &str, a: &Attributes) -> Option<Activation> {
 }
 
 /// Blocked scales and chosen output types (opset 21) have no words in [`Op`].
-fn per_tensor_or_channel(a: &Attributes) -> Option<bool> {
+fn per_tensor_or_channel(a: Attributes) -> Option<bool> {
     Some(a.int("block_size", 0)? == 0 && a.int("output_dtype", 0)? == 0 && a.int("saturate", 1)? == 1)
 }
 
@@ -98,7 +97,7 @@ fn read_conv(form: &Form) -> Option<Op> {
 }
 
 /// The window of a convolution or a pool, where its padding is written out.
-fn read_window(a: &Attributes, kernel: [usize; 2]) -> Option<Window> {
+fn read_window(a: Attributes, kernel: [usize; 2]) -> Option<Window> {
     let pads = match a.text("auto_pad", "NOTSET")? {
         "NOTSET" => a.sizes("pads", [0; 4])?,
         "VALID" => [0; 4],
@@ -110,28 +109,28 @@ fn read_window(a: &Attributes, kernel: [usize; 2]) -> Option<Window> {
     positive.then_some(window)
 }
 
-fn read_pool(a: &Attributes) -> Option<Window> {
+fn read_pool(a: Attributes) -> Option<Window> {
     (a.int("ceil_mode", 0)? == 0).then_some(())?;
     read_window(a, a.sizes("kernel_shape", [0, 0])?)
 }
 
-fn read_max_pool(a: &Attributes) -> Option<Op> {
+fn read_max_pool(a: Attributes) -> Option<Op> {
     (a.int("storage_order", 0)? == 0).then_some(())?;
     Some(Op::MaxPool { window: read_pool(a)? })
 }
 
-fn read_average_pool(a: &Attributes) -> Option<Op> {
+fn read_average_pool(a: Attributes) -> Option<Op> {
     // The attribute came with opset 19; files are written in 18.
     (a.sizes("dilations", [1, 1])? == [1, 1]).then_some(())?;
     Some(Op::AveragePool { window: read_pool(a)?, count_include_pad: a.int("count_include_pad", 0)? != 0 })
 }
 
-fn read_gemm(a: &Attributes) -> Option<Op> {
+fn read_gemm(a: Attributes) -> Option<Op> {
     let plain = a.float("alpha", 1.0)? == 1.0 && a.float("beta", 1.0)? == 1.0 && a.int("transA", 0)? == 0;
     plain.then_some(Op::Gemm { transposed: a.int("transB", 0)? != 0 })
 }
 
-fn read_batch_norm(a: &Attributes) -> Option<Op> {
+fn read_batch_norm(a: Attributes) -> Option<Op> {
     (a.int("training_mode", 0)? == 0).then_some(())?;
     Some(Op::BatchNorm { epsilon: a.float("epsilon", 1e-5)? })
 }

@@ -195,6 +195,8 @@ pub mod data_type {
     pub const INT32: i32 = 6;
     /// 64-bit integer.
     pub const INT64: i32 = 7;
+    /// Truth values, a byte each.
+    pub const BOOL: i32 = 9;
 }
 
 /// A value's name and type.

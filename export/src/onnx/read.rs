@@ -7,14 +7,15 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::attributes::Attributes;
+use super::attributes::read_attributes;
 use super::error::{FileError, OnnxError};
 use super::operators::{Form, read_op};
 use super::proto::{GraphProto, ModelProto, NodeProto};
 use super::tensors::{read_tensor, read_value_info};
-use super::{MAX_FILE_BYTES, OPSETS_READ};
+use super::upgrade::upgrade;
+use super::{MAX_FILE_BYTES, MAX_NODES, OPSETS_READ};
 use crate::graph::passes::fuse_activation;
-use crate::graph::{Attribute, Graph, Node, Op, Tensor, ValueInfo};
+use crate::graph::{Attribute, Attributes, Graph, Node, Op, Tensor, ValueInfo};
 
 /// Reads an ONNX file.
 ///
@@ -48,6 +49,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
         return Err(OnnxError::Opset { found: opset });
     }
     let proto = model.graph.as_ref().ok_or(OnnxError::NoGraph { len_bytes: bytes.len(), found: "no graph" })?;
+    if proto.node.len() > MAX_NODES {
+        return Err(OnnxError::TooManyNodes { found: proto.node.len() });
+    }
     let mut reader = Reader::new(proto, opset)?;
     proto.node.iter().try_for_each(|node| reader.node(node))?;
     let mut graph = reader.graph;
@@ -79,6 +83,8 @@ struct Reader {
     opset: i64,
     /// Every value made so far: inputs, constants, outputs of nodes.
     made: HashSet<String>,
+    /// Every value that some node makes.
+    later: HashSet<String>,
     names: HashSet<String>,
 }
 
@@ -91,6 +97,7 @@ impl Reader {
             graph: Graph { name: proto.name.clone(), ..Graph::default() },
             opset,
             made: HashSet::new(),
+            later: proto.node.iter().flat_map(|n| n.output.clone()).collect(),
             names: HashSet::new(),
         };
         for tensor in &proto.initializer {
@@ -117,13 +124,13 @@ impl Reader {
 
     fn node(&mut self, proto: &NodeProto) -> Result<(), OnnxError> {
         let name = self.unique_name(proto);
-        let attributes = Attributes::read(proto)?;
+        let attributes = read_attributes(proto)?;
         if proto.op_type == "Constant" && proto.domain.is_empty() {
-            let tensor = constant_value(&attributes.0, &name)?;
+            let tensor = constant_value(&attributes, &name)?;
             return proto.output.first().map_or(Ok(()), |output| self.constant(output, tensor));
         }
         self.check_inputs(proto, &name)?;
-        let node = self.known_node(proto, name, &attributes);
+        let node = self.known_node(proto, name, attributes);
         for output in node.outputs.iter().filter(|o| !o.is_empty()) {
             self.make(output)?;
         }
@@ -138,20 +145,35 @@ impl Reader {
         }
     }
 
-    fn known_node(&self, proto: &NodeProto, name: String, attributes: &Attributes) -> Node {
+    fn known_node(&mut self, proto: &NodeProto, name: String, mut attributes: BTreeMap<String, Attribute>) -> Node {
         let op_type = match proto.domain.as_str() {
             "" | "ai.onnx" => proto.op_type.clone(),
             domain => format!("{domain}.{}", proto.op_type),
         };
+        let mut inputs = without_trailing_empty(&proto.input);
+        let (op_type, axes) = upgrade(op_type, self.opset, &mut attributes);
+        if let (Some(axes), [_]) = (axes, inputs.as_slice()) {
+            inputs.push(self.unmade(&format!("{name}.axes")));
+            self.made.insert(inputs[1].clone());
+            self.graph.initializers.insert(inputs[1].clone(), axes);
+        }
         let op = read_op(&Form {
             op_type: &op_type,
             opset: self.opset,
-            attributes,
-            constants: proto.input.iter().map(|i| self.graph.initializers.get(i)).collect(),
-            present: proto.input.iter().map(|i| !i.is_empty()).collect(),
-            weight_dims: proto.input.get(1).and_then(|i| self.constant_dims(i)),
+            attributes: Attributes(&attributes),
+            constants: inputs.iter().map(|i| self.graph.initializers.get(i)).collect(),
+            present: inputs.iter().map(|i| !i.is_empty()).collect(),
+            weight_dims: inputs.get(1).and_then(|i| self.constant_dims(i)),
         });
-        Node { name, op, inputs: without_trailing_empty(&proto.input), outputs: without_trailing_empty(&proto.output) }
+        Node { name, op, inputs, outputs: without_trailing_empty(&proto.output) }
+    }
+
+    /// A name for a value that the file does not have.
+    fn unmade(&self, stem: &str) -> String {
+        let numbered = (2..).map(|i| format!("{stem}_{i}"));
+        let in_file = |name: &String| self.made.contains(name) || self.later.contains(name);
+        let mut candidates = std::iter::once(stem.to_string()).chain(numbered);
+        candidates.find(|name| !in_file(name)).unwrap_or_default()
     }
 
     /// Dimensions of a constant, or of the constant behind a DequantizeLinear.

@@ -18,7 +18,9 @@ pub(super) fn read_tensor(proto: &TensorProto, name: &str) -> Result<Tensor, Onn
     }
     let dims = checked_dims(&proto.dims, name)?;
     let values = Values { proto, name, count: dims.iter().product() };
-    let data = match read_dtype(proto.data_type, name)? {
+    // Booleans are bytes: only nodes that are not carried on read them.
+    let data_type = if proto.data_type == data_type::BOOL { data_type::UINT8 } else { proto.data_type };
+    let data = match read_dtype(data_type, name)? {
         DType::F32 => Data::F32(values.read(&proto.float_data, f32::from_le_bytes)?),
         DType::I64 => Data::I64(values.read(&proto.int64_data, i64::from_le_bytes)?),
         DType::I32 => Data::I32(values.read(&proto.int32_data, i32::from_le_bytes)?),

@@ -5,6 +5,7 @@
 //! HardSwish    x · HardSigmoid(x; 1/6, 1/2),  x · Clip(x + 3; 0, 6) / 6
 //! HardSigmoid  Clip(x + 3; 0, 6) / 6
 //! Gelu         x · (1 + Erf(x / √2)) / 2
+//! Softplus     Where(x > 20, x, Softplus(x))
 //! ```
 //!
 //! The factors of a product may stand in any order, associate in any way, and be divisions. The reader runs this, because
@@ -49,6 +50,9 @@ pub fn fuse(graph: &Graph) -> Graph {
 
 /// The function that ends at `node`, and what it is applied to.
 fn spelled(graph: &Graph, node: &Node) -> Option<(Activation, String)> {
+    if let Some(x) = guarded_softplus(graph, node) {
+        return Some((Activation::Softplus, x));
+    }
     let product = Product::of(graph, node)?;
     match product.values.as_slice() {
         [gate] if close(product.factor, 1.0 / 6.0) => {
@@ -82,6 +86,18 @@ fn gated(graph: &Graph, factor: f64, x: &str, gate: &str) -> Option<Activation> 
         }
         _ => None,
     }
+}
+
+/// x, where `node` is Softplus(x) with a guard against overflow, far above where float32 tells it from x.
+fn guarded_softplus(graph: &Graph, node: &Node) -> Option<String> {
+    node.op.other("Where")?;
+    let [condition, x, below] = node.inputs.as_slice() else { return None };
+    let greater = &graph.nodes[graph.producer(condition)?];
+    let softplus = &graph.nodes[graph.producer(below)?];
+    let guards = greater.op.other("Greater").is_some() && greater.input(0) == Some(x);
+    let threshold = scalar(graph, greater.input(1)?)?;
+    let is_softplus = softplus.op == Op::Activation(Activation::Softplus) && softplus.input(0) == Some(x);
+    (guards && is_softplus && threshold >= 17.0).then(|| x.clone())
 }
 
 /// x, where `value` is Clip(x + 3; 0, 6).
@@ -194,6 +210,7 @@ mod tests {
             ("root", scalar(root)),
             ("inverse", scalar(1.0 / root)),
             ("six", scalar(6.0)),
+            ("twenty", scalar(20.0)),
         ]
     }
 
@@ -243,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn a_softplus_with_a_guard() {
+        let nodes = |threshold: &str| {
+            vec![
+                node("s", Op::Activation(Activation::Softplus), &["x"]),
+                node("g", other("Greater"), &["x", threshold]),
+                node("w", other("Where"), &["g.out", "x", "s.out"]),
+            ]
+        };
+        assert_eq!(fused(nodes("twenty")), one(Activation::Softplus));
+        assert_eq!(fused(nodes("six")).0.len(), 3);
+    }
+
+    #[test]
     fn gelu_in_every_order() {
         let phi = |scaled: Node| {
             let out = scaled.outputs[0].clone();
@@ -270,6 +300,6 @@ mod tests {
         ];
         let fused = fuse(&graph(&[4], nodes, &constants()));
         assert_eq!(listing(&fused), [("m", "HardSwish")]);
-        assert_eq!(fused.initializers.keys().collect::<Vec<_>>(), ["half", "inverse", "one", "root", "six"]);
+        assert_eq!(fused.initializers.keys().collect::<Vec<_>>(), ["half", "inverse", "one", "root", "six", "twenty"]);
     }
 }

@@ -1,31 +1,113 @@
 //! Rewrites that make a graph smaller without changing what it computes: one a file.
 //!
-//! Each takes a graph by reference and gives another. [`normalize`] runs them in the order in which one makes work for
-//! the next; [`supported`] then lists every node that is still not understood.
+//! Most are rules that see one node and all before it ([`rewriter`]); [`normalize`] offers every node to all of them, so that one works for the next.
+//! [`supported`](supported()) then lists every node that is still not understood.
 
-pub mod dead;
-pub mod flatten;
-pub mod fold_batchnorm;
+mod affine;
+mod arrays;
+mod bounds;
+mod constants;
+pub(crate) mod dead;
 pub mod fuse_activation;
-pub mod identity;
+pub mod gemm;
+mod identity;
+mod lift;
 pub mod names;
-pub mod to_gemm;
-pub mod to_global_pool;
+mod pad;
+mod reduce;
+mod reshape;
+mod rewriter;
+mod sink;
+mod softmax;
+mod supported;
+mod transpose;
+mod window;
 
-use super::{Graph, Node, Op};
+use super::{Dim, Graph, shape};
+use rewriter::{Rule, rewrite_of_batch};
+pub use supported::{Unsupported, supported};
 
-/// The graph in the fewest forms: no Identity or Dropout, one kind of linear layer, one of global average, one of
-/// flattening, BatchNormalization folded where it follows a convolution, nothing that nobody reads.
+/// What can be known before anything else, so that spelled-out activations show their constants.
+const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
+
+/// Towards the fewest forms.
+const FORMS: [Rule; 24] = [
+    identity::remove,
+    constants::fold,
+    bounds::into_clip,
+    bounds::prelu,
+    bounds::sum,
+    softmax::from_flattening,
+    softmax::behind_flatten,
+    reshape::recognize,
+    lift::declare_input,
+    pad::simplify,
+    pad::behind_move,
+    transpose::simplify,
+    sink::sink,
+    sink::pool_before_reshape,
+    lift::lift,
+    window::resolve,
+    lift::upright,
+    pad::absorb,
+    reduce::into_pool,
+    gemm::from_matmul,
+    gemm::plain_form,
+    gemm::absorb_bias,
+    gemm::absorb_transpose,
+    affine::fold,
+];
+
+/// What is known only when everything has moved to its place: which arithmetic with constants no layer before it takes.
+const PLACED: [Rule; 3] = [affine::collect, affine::absorb, affine::difference];
+
+/// What no layer took.
+const LEFT: [Rule; 4] =
+    [pad::into_copy, affine::into_depthwise, transpose::leave_off_the_output, reshape::leave_off_the_output];
+
+/// Metadata of an input or output whose axes were in another order in the file.
+const CHANNELS_FIRST: &str = "channels first here; the axes of the imported file are in another order";
+/// Metadata of an input or output that had other dimensions in the file.
+const SAME_ORDER: &str = "other dimensions here than in the imported file; the values are in the same order";
+
+/// What a batch is called that a file had fixed.
+const BATCH: &str = "batch";
+
+/// The graph in the fewest forms: two-dimensional windows with everything written out, one kind of linear layer, one of flattening, constants computed,
+/// normalization and arithmetic with constants in the layers' weights, nothing that nobody reads. Any batch, where the file allows it.
 pub fn normalize(graph: &Graph) -> Graph {
-    let passes = [
-        identity::remove,
-        to_global_pool::recognize,
-        flatten::recognize,
-        to_gemm::recognize,
-        fold_batchnorm::fold,
-        dead::remove,
-    ];
-    passes.iter().fold(graph.clone(), |graph, pass| pass(&graph))
+    let fixed = match graph.inputs.first().and_then(|input| input.shape.first()) {
+        Some(Dim::Fixed(batch)) => Some(*batch),
+        _ => None,
+    };
+    if let Some(batch) = fixed {
+        let freed = forms(&with_batch(graph), Some(batch));
+        let is_whole = shape::infer(&freed).is_ok() && freed.outputs.iter().all(|o| o.shape.first() == Some(&symbol()));
+        if is_whole {
+            return freed;
+        }
+    }
+    forms(graph, None)
+}
+
+fn symbol() -> Dim {
+    Dim::Symbol(BATCH.into())
+}
+
+/// The graph with any number of samples going in.
+fn with_batch(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    for value in graph.inputs.iter_mut().chain(&mut graph.outputs) {
+        value.shape.first_mut().into_iter().for_each(|dim| *dim = symbol());
+    }
+    graph
+}
+
+fn forms(graph: &Graph, file_batch: Option<usize>) -> Graph {
+    let known = rewrite_of_batch(&dead::remove(graph), &KNOWN, file_batch);
+    let formed = rewrite_of_batch(&fuse_activation::fuse(&known), &FORMS, file_batch);
+    let placed = rewrite_of_batch(&formed, &[FORMS.as_slice(), &PLACED].concat(), file_batch);
+    dead::remove(&rewrite_of_batch(&placed, &LEFT, file_batch))
 }
 
 /// [`normalize`], then [`supported`]: what every stage after reading a file starts from.
@@ -37,86 +119,11 @@ pub fn run(graph: Graph) -> Result<Graph, Unsupported> {
     supported(&graph).map(|()| graph)
 }
 
-/// Nodes that the road cannot carry, all of them.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error(
-    "{} of the graph's nodes are not supported: {}. Rewrite these layers, or leave them to the code around the network",
-    nodes.len(), nodes.join("; ")
-)]
-pub struct Unsupported {
-    /// Each node's name, operator, attributes, and the nearest thing that works.
-    pub nodes: Vec<String>,
-}
-
-/// Whether every node of a float or QDQ graph is understood.
-///
-/// # Errors
-/// All the nodes that are not, at once.
-pub fn supported(graph: &Graph) -> Result<(), Unsupported> {
-    let nodes: Vec<String> = graph.nodes.iter().filter_map(|node| complaint(graph, node)).collect();
-    if nodes.is_empty() { Ok(()) } else { Err(Unsupported { nodes }) }
-}
-
-fn complaint(graph: &Graph, node: &Node) -> Option<String> {
-    match &node.op {
-        Op::Other { op_type, attributes } => {
-            let attributes: Vec<String> =
-                attributes.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
-            Some(format!(
-                "`{}` ({op_type}{}{}): {}",
-                node.name,
-                if attributes.is_empty() { "" } else { " with " },
-                attributes.join(", "),
-                nearest(op_type)
-            ))
-        }
-        Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !constant_weights(graph, node) => Some(format!(
-            "`{}` ({}): its weights are computed, and constant ones are expected",
-            node.name,
-            node.op.name()
-        )),
-        _ => None,
-    }
-}
-
-/// Weights that are a constant, or a constant behind DequantizeLinear.
-fn constant_weights(graph: &Graph, node: &Node) -> bool {
-    let Some(weights) = node.input(1) else { return false };
-    let behind = || graph.producer(weights).map(|i| &graph.nodes[i]);
-    let dequantized = |n: &Node| matches!(n.op, Op::Dequantize { .. }) && graph.constant(n, 0).is_some();
-    graph.initializers.contains_key(weights) || behind().is_some_and(dequantized)
-}
-
-/// What to use instead of an operator.
-fn nearest(op_type: &str) -> &'static str {
-    match op_type {
-        "Conv" | "MaxPool" | "AveragePool" => "expected two spatial dimensions, explicit pads, ceil_mode = 0",
-        "Gemm" => "expected alpha = beta = 1 and transA = 0",
-        "BatchNormalization" => "expected the inference form (training_mode = 0)",
-        "Clip" => "expected constant bounds",
-        "Sigmoid" | "Tanh" | "LeakyRelu" | "HardSwish" | "HardSigmoid" | "Elu" | "Gelu" | "PRelu" | "Erf" => {
-            "use Relu, or Clip for ReLU6"
-        }
-        "Mul" | "Sub" | "Div" => "fold constant factors into the layer before; sums of two values are Add",
-        "ReduceMean" => "use GlobalAveragePool, or a mean over height and width",
-        "Concat" => "use Add, or one wider convolution",
-        "Resize" | "Upsample" | "ConvTranspose" => "the road is for classifiers: end the network before it",
-        _ => "no near form is supported",
-    }
-}
-
 /// Drops the constants that nothing reads.
 pub(crate) fn prune_initializers(graph: &mut Graph) {
     let read: std::collections::HashSet<String> = graph.nodes.iter().flat_map(|n| n.inputs.clone()).collect();
     let outputs: Vec<String> = graph.outputs.iter().map(|o| o.name.clone()).collect();
     graph.initializers.retain(|name, _| read.contains(name) || outputs.contains(name));
-}
-
-/// Makes every reader of `from` read `to`.
-pub(crate) fn redirect(graph: &mut Graph, from: &str, to: &str) {
-    for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs).filter(|i| *i == from) {
-        *input = to.into();
-    }
 }
 
 #[cfg(test)]
@@ -158,21 +165,7 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::{graph, node, other};
     use super::*;
-
-    #[test]
-    fn all_unsupported_nodes_are_listed_at_once() {
-        let nodes = vec![
-            node("a", other("Resize"), &["x"]),
-            node("b", Op::Relu, &["a.out"]),
-            node("c", other("com.microsoft.FusedConv"), &["b.out"]),
-            node("d", Op::MatMul, &["c.out", "b.out"]),
-        ];
-        let error = supported(&graph(&[4], nodes, &[])).unwrap_err();
-        assert_eq!(error.nodes.len(), 3);
-        assert!(error.nodes[0].starts_with("`a` (Resize): the road"), "{error}");
-        assert!(error.nodes[1].starts_with("`c` (com.microsoft.FusedConv)"), "{error}");
-        assert!(error.nodes[2].starts_with("`d` (MatMul): its weights"), "{error}");
-    }
+    use crate::graph::Op;
 
     #[test]
     fn the_order_lets_one_pass_work_for_the_next() {

@@ -1,0 +1,269 @@
+//! What a network has that cannot be carried, all of it at once, each with what to do instead.
+
+use crate::graph::shape::{self, Shapes, sample_dims};
+use crate::graph::{Attribute, BEFORE_OPSET_13, Graph, Node, Op, ValueInfo};
+
+/// What the road cannot carry, all of it.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("{} of the network cannot be carried:\n  - {}", things(nodes.len()), nodes.join("\n  - "))]
+pub struct Unsupported {
+    /// Each node's name, operator, attributes, and what to do instead; or what is wrong at the network's ends.
+    pub nodes: Vec<String>,
+}
+
+fn things(count: usize) -> String {
+    if count == 1 { "one thing".into() } else { format!("{count} things") }
+}
+
+/// Whether every node of a normalized graph is understood, and its ends are one input and one output of fixed size.
+///
+/// # Errors
+/// All that is not, at once.
+pub fn supported(graph: &Graph) -> Result<(), Unsupported> {
+    let shapes = known_shapes(graph);
+    let look = Look { graph, shapes: &shapes };
+    let mut complaints: Vec<String> = look.ends();
+    complaints.extend(
+        graph.nodes.iter().filter_map(|node| Some(format!("{}: {}", look.describe(node), look.complaint(node)?))),
+    );
+    if complaints.is_empty() {
+        complaints.extend(shape::infer(graph).err().map(|error| error.to_string()));
+    }
+    if complaints.is_empty() { Ok(()) } else { Err(Unsupported { nodes: complaints }) }
+}
+
+/// Shapes as far as they can be known.
+fn known_shapes(graph: &Graph) -> Shapes {
+    let mut shapes: Shapes = graph.inputs.iter().map(|i| (i.name.clone(), i.clone())).collect();
+    for node in &graph.nodes {
+        if let Ok(info) = shape::of_output(&graph.initializers, &shapes, node) {
+            shapes.insert(info.name.clone(), info);
+        }
+    }
+    shapes
+}
+
+struct Look<'a> {
+    graph: &'a Graph,
+    shapes: &'a Shapes,
+}
+
+impl Look<'_> {
+    /// What is wrong with inputs and outputs.
+    fn ends(&self) -> Vec<String> {
+        let list = |values: &[ValueInfo]| {
+            let one = |v: &ValueInfo| format!("`{}` {}", v.name, shape::display(&v.shape));
+            values.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let cut = "cut the network down with onnx.utils.extract_model(file, cut, [input], [output])";
+        let mut complaints = Vec::new();
+        if self.graph.inputs.len() != 1 {
+            complaints.push(format!(
+                "expected one input, found {}: {}; {cut}",
+                self.graph.inputs.len(),
+                list(&self.graph.inputs)
+            ));
+        }
+        if self.graph.outputs.len() != 1 {
+            complaints.push(format!(
+                "expected one output, found {}: {}; {cut}",
+                self.graph.outputs.len(),
+                list(&self.graph.outputs)
+            ));
+        }
+        let is_open = |v: &&ValueInfo| v.shape.len() < 2 || sample_dims(v).is_none();
+        complaints.extend(self.graph.inputs.iter().filter(is_open).map(|v| {
+            format!(
+                "input `{}` is {}; expected a batch and then fixed numbers. Export the model with a fixed size, or fix it with `export \
+                 normalize FILE --input-shape 3x224x224`",
+                v.name,
+                shape::display(&v.shape)
+            )
+        }));
+        complaints
+    }
+
+    /// A node's name, operator, attributes and the shapes that it reads.
+    fn describe(&self, node: &Node) -> String {
+        let attributes = match &node.op {
+            Op::Other { attributes, .. } => {
+                attributes.iter().filter_map(|(name, value)| Some(format!("{name} = {}", show(value)?))).collect()
+            }
+            Op::Concat { axis } => vec![format!("axis = {axis}")],
+            Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::ArgMax { axis, .. } => vec![format!("axis = {axis}")],
+            _ => Vec::new(),
+        };
+        let shapes = node.inputs.iter().filter_map(|i| self.shapes.get(i)).map(|v| shape::display(&v.shape));
+        let (shapes, with) = (shapes.collect::<Vec<_>>().join(" and "), attributes.join(", "));
+        let part = |word: &str, text: String| if text.is_empty() { text } else { format!(" {word} {text}") };
+        format!("`{}` ({}{}{})", node.name, node.op.name(), part("of", shapes), part("with", with))
+    }
+
+    fn complaint(&self, node: &Node) -> Option<String> {
+        let is_last = || node.outputs.iter().all(|o| self.graph.is_output(o));
+        let is_constant = |position| self.graph.constant(node, position).is_some();
+        let sample = |value: &String| sample_dims(self.shapes.get(value)?);
+        match &node.op {
+            Op::Other { op_type, .. } => Some(instead(op_type).into()),
+            Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !constant_weights(self.graph, node) => {
+                Some("its weights are computed, and constant ones are expected".into())
+            }
+            Op::Gemm { .. } if self.graph.constant(node, 2).is_some_and(|bias| bias.dims.len() != 1) => {
+                Some("its bias has more than one value an output".into())
+            }
+            Op::MatMul => Some("expected rows N×K by constant weights K×O".into()),
+            Op::Mul if !is_constant(0) && !is_constant(1) => Some(
+                "a product of two activations (an attention or squeeze-and-excitation gate) has no int8 form here: train the block without its gate".into(),
+            ),
+            Op::Mul | Op::Add if is_constant(0) || is_constant(1) => {
+                Some("its constant has other dimensions than one value, or one a channel: make it one a channel, or end the network before it".into())
+            }
+            Op::BatchNorm { .. } => Some("it stands where no layer can take it: expected N×C, N×C×L or N×C×H×W before it".into()),
+            Op::Concat { axis } if *axis != 1 => Some("only channels (axis = 1) can be joined".into()),
+            Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. } if !is_last() => {
+                Some("it can only be the network's last layer (and is left off there): end the network before it".into())
+            }
+            Op::Reshape | Op::Flatten { .. } => {
+                let (from, to) = (sample(node.inputs.first()?)?, sample(node.outputs.first()?)?);
+                let is_vector = |dims: &[usize]| dims.iter().skip(1).all(|&d| d == 1);
+                let layers = self.graph.readers(&node.outputs[0]);
+                let only_dense = layers.iter().all(|&i| matches!(self.graph.nodes[i].op, Op::Gemm { .. } | Op::MatMul));
+                let flattens = to.len() == 1 && only_dense && !self.graph.is_output(&node.outputs[0]);
+                let fits = is_vector(&to) && is_vector(&from) || flattens;
+                let to = to.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+                (!fits).then(|| format!("maps may change shape only on their way into a dense layer, not to {to} here; use a stride, a pool, or a convolution instead"))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn show(value: &Attribute) -> Option<String> {
+    Some(match value {
+        Attribute::Int(value) => value.to_string(),
+        Attribute::Float(value) => value.to_string(),
+        Attribute::Text(value) => value.clone(),
+        Attribute::Ints(values) => format!("{values:?}"),
+        Attribute::Floats(values) => format!("{values:?}"),
+        Attribute::Tensor(_) | Attribute::Unread(_) => return None,
+    })
+}
+
+/// Weights that are a constant, or a constant behind DequantizeLinear.
+fn constant_weights(graph: &Graph, node: &Node) -> bool {
+    let Some(weights) = node.input(1) else { return false };
+    let behind = || graph.producer(weights).map(|i| &graph.nodes[i]);
+    let dequantized = |n: &Node| matches!(n.op, Op::Dequantize { .. }) && graph.constant(n, 0).is_some();
+    graph.initializers.contains_key(weights) || behind().is_some_and(dequantized)
+}
+
+/// What to do instead of an operator, or of the form of one that no pass understood.
+fn instead(op_type: &str) -> &'static str {
+    if op_type.ends_with(BEFORE_OPSET_13) {
+        return "it spans several dimensions: export again with opset 13 or later";
+    }
+    match op_type {
+        "Conv" => "expected one or two spatial dimensions of fixed size and constant weights",
+        "MaxPool" => "expected one or two spatial dimensions of fixed size, and no second output",
+        "AveragePool" => {
+            "expected one or two spatial dimensions of fixed size; with ceil_mode = 1 padding cannot count (count_include_pad = 0), nor can \
+             dilated means be padded"
+        }
+        "LpPool" | "GlobalLpPool" | "MaxRoiPool" | "RoiAlign" => "use MaxPool or AveragePool",
+        "Gemm" => "expected rows N×K, constant weights, transA = 0",
+        "BatchNormalization" => "expected the inference form: export in evaluation mode (model.eval())",
+        "InstanceNormalization"
+        | "LayerNormalization"
+        | "GroupNormalization"
+        | "LpNormalization"
+        | "MeanVarianceNormalization"
+        | "LRN" => "statistics of the input cannot be folded into weights: train with BatchNormalization",
+        "Clip" => "expected constant bounds",
+        "Dropout" => "expected inference, with the mask unread: export in evaluation mode (model.eval())",
+        "Gelu" => "expected approximate = none: use nn.GELU() without an approximation, or HardSwish",
+        "Mish" | "Selu" | "Celu" | "ThresholdedRelu" | "Softsign" | "Shrink" | "Erf" | "Exp" | "Log" | "Sqrt"
+        | "Abs" | "Reciprocal" | "Sin" | "Cos" | "Floor" | "Ceil" | "Round" | "Sign" => {
+            "activations are Relu, Clip, LeakyRelu, PRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish, Silu, Softplus and Gelu: use one of these"
+        }
+        "PRelu" => "expected one constant slope, or one a channel",
+        "Div" => "expected a constant divisor, one value or one a channel",
+        "Pow" | "Mod" => "a power of activations has no int8 form here: rewrite the layer",
+        "Sub" | "Sum" | "Mean" | "Max" | "Min" => {
+            "expected values of one shape, or a constant of one value or one a channel"
+        }
+        "Pad" => "expected constant zeros by whole rows and columns (mode = constant, no negative pads)",
+        "Transpose" => "only the channels' place may change, and only up to a dense layer or an end of the network",
+        "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => {
+            "expected a constant shape that keeps the batch first; check that the input's size is fixed"
+        }
+        "ReduceMean" | "ReduceMax" => "expected a reduction over height and width (axes 2 and 3)",
+        "ReduceSum" | "ReduceMin" | "ReduceL2" | "ReduceProd" => "use a mean or a maximum over height and width",
+        "Split" | "Slice" | "Gather" | "GatherElements" => {
+            "parts of a value cannot be taken: give each branch a convolution of its own"
+        }
+        "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "MaxUnpool" => {
+            "maps cannot grow: the road is for classifiers and detectors of one scale; end the network before it"
+        }
+        "LSTM" | "GRU" | "RNN" | "Scan" | "Loop" | "If" => {
+            "there is no state and no control flow: use convolutions over time"
+        }
+        "Attention" | "Einsum" | "TopK" | "NonMaxSuppression" | "OneHot" | "Where" | "Tile" | "Expand" => {
+            "leave it to the code around the network: end the network before it"
+        }
+        "Cast" => "expected float32 throughout: export the model in float32",
+        _ => "no near form is supported: rewrite the layer, or leave it to the code around the network",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{graph, node, other};
+    use super::*;
+    use crate::graph::{Dim, Tensor};
+
+    #[test]
+    fn all_unsupported_nodes_are_listed_at_once() {
+        let nodes = vec![
+            node("a", other("Resize"), &["x"]),
+            node("b", Op::Relu, &["a.out"]),
+            node("c", other("com.microsoft.FusedConv"), &["b.out"]),
+            node("d", Op::MatMul, &["c.out", "b.out"]),
+        ];
+        let error = supported(&graph(&[4], nodes, &[])).unwrap_err();
+        assert_eq!(error.nodes.len(), 3);
+        assert!(error.nodes[0].starts_with("`a` (Resize of batch×4): maps cannot grow"), "{error}");
+        assert!(error.nodes[1].starts_with("`c` (com.microsoft.FusedConv): no near form"), "{error}");
+        assert!(error.nodes[2].starts_with("`d` (MatMul): its weights are computed"), "{error}");
+    }
+
+    /// One complaint each, by the words that it must have.
+    #[test]
+    fn complaints_say_what_to_do() {
+        let one = |nodes: Vec<Node>, constants: &[(&str, Tensor)]| {
+            let error = supported(&graph(&[4, 3, 3], nodes, constants)).unwrap_err();
+            assert_eq!(error.nodes.len(), 1, "{error}");
+            error.nodes[0].clone()
+        };
+        let pixels = ("c", Tensor::f32(&[3, 3], vec![0.0; 9]));
+        let gate = one(vec![node("g", Op::Mul, &["x", "x"])], &[]);
+        assert!(gate.starts_with("`g` (Mul of batch×4×3×3 and batch×4×3×3): a product of two activations"), "{gate}");
+        assert!(one(vec![node("a", Op::Add, &["x", "c"])], &[pixels]).contains("one a channel"));
+        assert!(one(vec![node("c", Op::Concat { axis: 2 }, &["x", "x"])], &[]).contains("(axis = 1)"));
+        let early = vec![node("s", Op::Softmax { axis: 1 }, &["x"]), node("r", Op::Relu, &["s.out"])];
+        assert!(one(early, &[]).contains("last layer"));
+        let shape = ("s", Tensor::i64(&[4], vec![0, 2, 6, 3]));
+        let between = vec![node("r", Op::Reshape, &["x", "s"]), node("relu", Op::Relu, &["r.out"])];
+        assert!(one(between, &[shape]).contains("not to 2×6×3 here"));
+    }
+
+    #[test]
+    fn the_ends_are_one_of_each_and_fixed() {
+        let mut open = graph(&[3, 3, 3], vec![node("r", Op::Relu, &["x"])], &[]);
+        open.inputs[0].shape[2] = Dim::Symbol("height".into());
+        let error = supported(&open).unwrap_err();
+        assert!(error.nodes[0].starts_with("input `x` is batch×3×height×3; expected"), "{error}");
+        assert!(error.nodes[0].contains("--input-shape"), "{error}");
+        open.outputs.push(open.outputs[0].clone());
+        assert!(supported(&open).unwrap_err().nodes[0].starts_with("expected one output, found 2: `r.out`"));
+    }
+}
