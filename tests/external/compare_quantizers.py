@@ -38,7 +38,7 @@ def tflite(mlperf, name):
 def row(name, inputs, labels, answers):
     """A line of the table: for each quantizer SQNR, classes that stay, accuracy."""
     reference = answers.pop("float")
-    cells = [name, f"{len(inputs):,}"]
+    cells = [name if labels is None else f"{name} (float {accuracy(reference, labels):.2%})", f"{len(inputs):,}"]
     for quantized in answers.values():
         if quantized is None:
             cells += ["–", "–"]
@@ -47,7 +47,7 @@ def row(name, inputs, labels, answers):
         same = np.sum(quantized.argmax(1) == reference.argmax(1))
         classes = f"{accuracy(quantized, labels):.2%}" if labels is not None else f"{same} of {len(inputs)} stay"
         cells += [f"{sqnr_db(reference, quantized):.1f}", classes]
-    return "| " + " | ".join(cells) + " |" + (f" float {accuracy(reference, labels):.2%}" if labels is not None else "")
+    return "| " + " | ".join(cells) + " |"
 
 
 def main():
