@@ -28,6 +28,7 @@ from common import (
 
 VARIANTS = {
     "QDQ s8 s8 per channel": {},
+    "QDQ s8 s8 means of another scale": {"own_scale": True},
     "QDQ s8 s8 per tensor": {"per_channel": False},
     "QDQ u8 s8 per channel": {"activations": U8},
     "QDQ s8 s8 symmetric activations": {"ActivationSymmetric": True},
@@ -63,6 +64,36 @@ def line(network, form, found):
         f"{network:17} {form:32} {found['equal']:8.2%} {found['within one']:8.2%} {found['largest']:4} "
         f"{found['same class']:8.2%} {found['values']:8,}"
     )
+
+
+def quantize(model, calibration, path, form):
+    """What ONNX Runtime makes of a float model in one of the forms."""
+    options = dict(VARIANTS[form])
+    own_scale = options.pop("own_scale", False)
+    quantized_by_onnxruntime(model, calibration[:64], path, **options)
+    if own_scale:
+        rescale_means(path)
+
+
+def rescale_means(path):
+    """Gives each average pool of its input's scale, and the Flatten after it, 0.9137 of that: hardly a mean is a half of a step then."""
+    model = onnx.load(path)
+    made = {node.output[0]: node for node in model.graph.node}
+    scales = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    own = {}
+    for node in model.graph.node:
+        maker = made.get(node.input[0])
+        if node.op_type == "DequantizeLinear" and node.input[0] in own:
+            own[node.output[0]] = node.input[1] = own[node.input[0]]
+        elif node.op_type == "QuantizeLinear" and maker is not None:
+            before = made.get(maker.input[0])
+            if maker.op_type == "AveragePool" and before.input[1] == node.input[1]:
+                name = f"{maker.name}.scale"
+                model.graph.initializer.append(onnx.numpy_helper.from_array(scales[node.input[1]] * np.float32(0.9137), name))
+                own[node.output[0]] = node.input[1] = name
+            elif maker.op_type in ("Flatten", "Reshape") and maker.input[0] in own:
+                own[node.output[0]] = node.input[1] = own[maker.input[0]]
+    onnx.save(model, path)
 
 
 def every_operator():
@@ -111,7 +142,7 @@ def theirs_in_the_engine(mlperf, quick):
         for form in forms:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "int8.onnx")
-                quantized_by_onnxruntime(model, calibration[:64], path, **VARIANTS[form])
+                quantize(model, calibration, path, form)
                 try:
                     found = compare(path, inputs[:512])
                     holds &= found["largest"] <= LARGEST

@@ -8,13 +8,12 @@ types that the road does not carry are left out.
 Runtime (optimizations off) and in tract (`export run`; not behind a Softmax or an ArgMax, which it leaves off). Anything else is wrong, and one wrong test fails the
 script.
 
-    cargo build --release && python3 tests/external/node_tests.py [--refused]
+    cargo build --release && python3 tests/external/node_tests.py [target/release/export] [--refused]
 
 --refused prints why. Needs onnx (<= 1.22: later packages have no test data), onnxruntime and numpy; without them it prints "skipped" and succeeds.
 """
 
 import collections
-import os
 import pathlib
 import subprocess
 import sys
@@ -199,7 +198,8 @@ def check(export, network, scratch):
 
 
 def main():
-    export = pathlib.Path(os.environ.get("EXPORT", ROOT / "target/release/export")).resolve()
+    arguments = [a for a in sys.argv[1:] if a != "--refused"]
+    export = pathlib.Path(arguments[0] if arguments else ROOT / "target/release/export").resolve()
     folders = sorted(DATA.glob("test_*")) if DATA.is_dir() else []
     tests = [(operator(folder), folder) for folder in folders if is_carried(folder)]
     tests = [(f"{name}", layer, folder) for name, folder in tests if name in LAYERS] + [

@@ -7,7 +7,7 @@ mod affine;
 mod arrays;
 mod bounds;
 mod constants;
-pub mod dead;
+pub(crate) mod dead;
 pub mod fuse_activation;
 pub mod gemm;
 mod identity;
