@@ -88,7 +88,6 @@ fn is_supported(graph: &Graph, node: &Node) -> bool {
 pub(super) fn is_left_off(graph: &Graph, node: &Node) -> bool {
     let is_last = |value: &String| match graph.readers(value)[..] {
         [] => graph.is_output(value),
-        // The chains of such nodes are short, but a file may claim anything.
         [reader] => {
             matches!(graph.nodes[reader].op, Op::ArgMax { .. })
                 && graph.nodes[reader].outputs.iter().all(|o| graph.is_output(o))
@@ -106,11 +105,10 @@ pub(super) fn interface(graph: &Graph) -> Result<(&crate::graph::ValueInfo, &str
         return Err(QuantizeError::interface(found));
     };
     let mut logits = output.name.as_str();
-    while let Some(node) =
-        graph.producer(logits).map(|index| &graph.nodes[index]).filter(|node| is_left_off(graph, node))
-    {
-        logits =
-            node.input(0).ok_or_else(|| QuantizeError::interface(format!("node `{}` reads nothing", node.name)))?;
+    // An ArgMax may follow a Softmax, and nothing follows it.
+    for _ in 0..2 {
+        let last = graph.producer(logits).map(|index| &graph.nodes[index]).filter(|node| is_left_off(graph, node));
+        logits = last.and_then(|node| node.input(0)).unwrap_or(logits);
     }
     Ok((input, logits))
 }

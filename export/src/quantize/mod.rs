@@ -23,6 +23,7 @@ mod apply;
 mod bias;
 pub mod calibrate;
 mod constants;
+mod end;
 mod equalize;
 mod error;
 mod explain;

@@ -10,6 +10,7 @@ use super::{
     bias,
     calibrate::Survey,
     constants::Constants,
+    end::{self, End, Side},
     equalize::{self, Pair},
     judge::Judge,
     moments::Moments,
@@ -17,10 +18,11 @@ use super::{
     watched,
 };
 use crate::{graph::Graph, inputs::Inputs, validate::stage::BATCH};
-use std::fmt;
 
 /// Less than this many dB is chance.
 const LEAST_GAIN_DB: f64 = 0.03;
+/// Ends of a range that may do no good, one after the other, before narrower ones are not tried.
+const PATIENCE: usize = 2;
 /// Rounds of bias correction: what is corrected early changes what later layers read.
 const BIAS_ROUNDS: usize = 2;
 /// Most images that biases are corrected with.
@@ -63,42 +65,6 @@ pub struct Choice {
     pub sqnr_db: f64,
     /// How much better than before, in dB.
     pub gain_db: f64,
-}
-
-/// How one end of a range is set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
-    Extreme,
-    OneIn(u64),
-    LeastError,
-    /// So many hundredths of the extreme.
-    Percent(u8),
-}
-
-impl End {
-    /// What is tried instead of the extreme.
-    const TRIED: [End; 9] = [
-        End::OneIn(10_000),
-        End::OneIn(1_000),
-        End::LeastError,
-        End::Percent(90),
-        End::Percent(80),
-        End::Percent(70),
-        End::Percent(60),
-        End::Percent(50),
-        End::Percent(40),
-    ];
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            End::Extreme => write!(f, "extreme"),
-            End::OneIn(one_in) => write!(f, "percentile {}", 100.0 - 100.0 / *one_in as f64),
-            End::LeastError => write!(f, "least square error"),
-            End::Percent(percent) => write!(f, "{percent} % of the extreme"),
-        }
-    }
 }
 
 /// Quantizes with the choices that keep the logits nearest to the float network's. `done` hears of each value that is decided, of as
@@ -171,15 +137,25 @@ impl Tuning<'_> {
 
     /// Brings the channels of tensors between two convolutions to one range, one tensor after the other.
     fn equalize(&mut self) -> Result<(), CalibrateError> {
+        let before = (self.graph.clone(), self.recipe.clone(), self.sqnr_db, self.choices.len());
         let mut is_changed = false;
         for pair in equalize::pairs(&self.graph) {
             is_changed |= self.equalize_pair(&pair)?;
         }
-        if is_changed {
-            self.survey = self.samples.survey(&self.graph)?;
-            self.recipe.ranges = self.samples.ranges(&self.graph, &self.survey);
-            self.sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &self.recipe)?)?;
+        if !is_changed {
+            return Ok(());
         }
+        let survey = self.samples.survey(&self.graph)?;
+        self.recipe.ranges = self.samples.ranges(&self.graph, &survey);
+        let sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &self.recipe)?)?;
+        if sqnr_db > before.2 {
+            (self.survey, self.sqnr_db) = (survey, sqnr_db);
+            return Ok(());
+        }
+        // The ranges as they are, not as they were foretold, have lost what was gained.
+        (self.graph, self.recipe, self.sqnr_db) = (before.0, before.1, before.2);
+        self.choices.truncate(before.3);
+        self.survey = self.samples.survey(&self.graph)?;
         Ok(())
     }
 
@@ -228,38 +204,21 @@ impl Tuning<'_> {
         }
         let Some(histogram) = self.survey.calibration.histogram(value) else { return Ok(()) };
         let extreme = histogram.range();
-        let ends = End::TRIED.map(|end| {
-            (
-                end,
-                match end {
-                    End::Extreme => extreme,
-                    End::OneIn(one_in) => histogram.percentile(one_in),
-                    End::LeastError => histogram.least_error(),
-                    End::Percent(percent) => extreme.scaled(f32::from(percent) / 100.0),
-                },
-            )
-        });
         let (before, mut chosen) = (self.sqnr_db, [End::Extreme; 2]);
-        for side in [0, 1] {
-            let mut tried: Vec<(End, f32)> =
-                ends.iter().map(|&(end, range)| (end, [range.min, range.max][side])).collect();
-            tried.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
-            tried.dedup_by(|(_, a), (_, b)| a == b);
+        for side in Side::BOTH {
             let mut worse = 0;
-            for (end, limit) in
-                tried.into_iter().filter(|(_, limit)| *limit != [extreme.min, extreme.max][side] && *limit != 0.0)
-            {
+            for (end, limit) in end::candidates(histogram, side) {
                 let mut recipe = self.recipe.clone();
                 let Some(range) = recipe.ranges.get_mut(value) else { continue };
-                *(if side == 0 { &mut range.min } else { &mut range.max }) = limit;
+                *side.of(range) = limit;
                 let sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &recipe)?)?;
                 if sqnr_db > self.sqnr_db + LEAST_GAIN_DB {
-                    (self.recipe, self.sqnr_db, chosen[side], worse) = (recipe, sqnr_db, end, 0);
+                    (self.recipe, self.sqnr_db, chosen[side as usize], worse) = (recipe, sqnr_db, end, 0);
                 } else {
                     worse += 1;
                 }
                 // Ever narrower ranges clip ever more.
-                if worse == 2 {
+                if worse == PATIENCE {
                     break;
                 }
             }
@@ -308,15 +267,4 @@ fn rounded(graph: &Graph, name: &str, moments: &Moments) -> Result<Option<Rounde
     let spread = |group| moments.products(group).and_then(|products| Spread::new(taps, &products));
     let spreads: Vec<Option<Spread>> = (0..moments.view.groups).map(spread).collect();
     Ok(Some(weights.rounded(&spreads)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ends_name_says_how_it_is_set() {
-        let names = [End::Extreme, End::OneIn(10_000), End::LeastError, End::Percent(70)].map(|end| end.to_string());
-        assert_eq!(names, ["extreme", "percentile 99.99", "least square error", "70 % of the extreme"]);
-    }
 }
