@@ -377,6 +377,13 @@ impl Graph {
         (0..self.nodes.len()).filter(|&i| reads(&self.nodes[i])).collect()
     }
 
+    /// Makes every node that reads `from` read `to`.
+    pub fn redirect(&mut self, from: &str, to: &str) {
+        for input in self.nodes.iter_mut().flat_map(|n| &mut n.inputs).filter(|i| *i == from) {
+            *input = to.into();
+        }
+    }
+
     /// Whether `value` is one of the graph's outputs.
     pub fn is_output(&self, value: &str) -> bool {
         self.outputs.iter().any(|o| o.name == value)
