@@ -163,7 +163,9 @@ impl<'g> Reader<'g> {
     }
 
     fn dequantize(&mut self, dequantize: &'g Node) -> Result<()> {
-        let stored = dequantize.input(0).and_then(|quantized| self.stored.get(quantized)).copied();
+        let quantized = dequantize.input(0).unwrap_or_default();
+        let is_float = matches!(self.values.get(quantized), Some(Value::Float));
+        let stored = self.stored.get(quantized).copied().or(is_float.then_some(None));
         let unknown = || {
             let expected = "a value that a QuantizeLinear before it makes";
             QuantizeError::form(&dequantize.name, expected, dequantize.inputs.join(", "))
