@@ -25,6 +25,9 @@ pub(super) fn with_constant(
     let one = 1.0 / f32::from(WEIGHT);
     let mut weights = Weights { shape: [channels, 1, 1, 1], values: vec![], scales: vec![], biases: vec![] };
     for (channel, &value) in values.iter().enumerate() {
+        if !value.is_finite() {
+            return Err(QuantizeError::NotFinite { tensor: constant.clone() });
+        }
         let (factor, addend) = if node.op == Op::Mul { (value, 0.0) } else { (1.0, value) };
         let scale = (factor.abs() / f64::from(WEIGHT)) as f32;
         let scale = if is_scale(scale) { scale } else { one };

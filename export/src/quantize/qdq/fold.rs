@@ -1,36 +1,38 @@
 //! A Relu or Clip between two QuantizeLinear of one scale is a bound of the operator before it: the rounding between
 //! them changes nothing, so the operator saturates to the bound at once.
 
-use super::super::{Clamp, QuantGraph, QuantOp, TensorId};
+use super::super::{Clamp, QuantGraph, QuantNode, QuantOp, TensorId};
 
 /// Lets operators take over the bounds of such activations, their only readers.
 pub(super) fn fold_bounds(mut graph: QuantGraph) -> QuantGraph {
-    while let Some((maker, activation)) = foldable(&graph) {
-        let node = graph.nodes.remove(activation);
-        let gone = graph.nodes[maker].output;
-        let QuantOp::Requantize { clamp: next } = node.op else { unreachable!("foldable() finds no other") };
-        if let Some(clamp) = bounds(&mut graph.nodes[maker].op) {
-            let bound = |step: i8| step.max(next.min).min(next.max);
-            *clamp = Clamp { min: bound(clamp.min), max: bound(clamp.max) };
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        match bounded_before(&graph, index) {
+            Some((maker, next)) => fold(&mut graph, maker, index, next),
+            None => index += 1,
         }
-        graph.tensors[gone].name = graph.tensors[node.output].name.clone();
-        replace(&mut graph, node.output, gone);
     }
     graph
 }
 
-/// An operator with bounds and the activation after it, by their places in the graph.
-fn foldable(graph: &QuantGraph) -> Option<(usize, usize)> {
-    let mut activations =
-        (0..graph.nodes.len()).filter(|&index| matches!(graph.nodes[index].op, QuantOp::Requantize { .. }));
-    activations.find_map(|activation| {
-        let node = &graph.nodes[activation];
-        let input = node.inputs[0];
-        let maker = graph.nodes.iter().position(|n| n.output == input && has_bounds(&n.op))?;
-        let same = graph.tensors[input].affine() == graph.tensors[node.output].affine();
-        let readers = graph.nodes.iter().filter(|n| n.inputs.contains(&input)).count();
-        (same && readers == 1 && input != graph.output).then_some((maker, activation))
-    })
+/// The operator whose bounds the activation at `index` may join, and the activation's own.
+fn bounded_before(graph: &QuantGraph, index: usize) -> Option<(usize, Clamp)> {
+    let QuantNode { op: QuantOp::Requantize { clamp }, inputs, output, .. } = &graph.nodes[index] else { return None };
+    let input = inputs[0];
+    let maker = graph.nodes.iter().position(|node| node.output == input && has_bounds(&node.op))?;
+    let same = graph.tensors[input].affine() == graph.tensors[*output].affine();
+    let readers = graph.nodes.iter().filter(|node| node.inputs.contains(&input)).count();
+    (same && readers == 1 && input != graph.output).then_some((maker, *clamp))
+}
+
+fn fold(graph: &mut QuantGraph, maker: usize, activation: usize, next: Clamp) {
+    let (made, gone) = (graph.nodes[maker].output, graph.nodes.remove(activation).output);
+    if let Some(clamp) = bounds(&mut graph.nodes[maker].op) {
+        let bound = |step: i8| step.max(next.min).min(next.max);
+        *clamp = Clamp { min: bound(clamp.min), max: bound(clamp.max) };
+    }
+    graph.tensors[made].name = graph.tensors[gone].name.clone();
+    replace(graph, gone, made);
 }
 
 fn has_bounds(op: &QuantOp) -> bool {

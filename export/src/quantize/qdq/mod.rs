@@ -33,6 +33,7 @@ mod steps;
 mod tail;
 mod turn;
 mod twice;
+mod value;
 mod write;
 
 pub use read::from_graph;

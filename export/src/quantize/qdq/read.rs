@@ -7,9 +7,8 @@
 
 use super::super::{
     Affine, Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, TensorId,
-    activation::{Bounds, carries_activation},
+    activation::Bounds,
     apply::interface,
-    calibrate::keeps_scale,
     flatten::fold_flattening,
     operator,
     shape::{self, Shapes},
@@ -18,6 +17,7 @@ use super::constant_operand::with_constant;
 use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
+use super::value::{Maker, Value, Waiting, commutes};
 use super::{operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
@@ -60,36 +60,10 @@ pub(super) struct Reader<'g> {
     stored: BTreeMap<&'g str, Option<TensorId>>,
     pub tensors: Vec<QuantTensor>,
     pub nodes: Vec<QuantNode>,
+    /// Tensors with channels twice, by what they were made of.
+    pub twice: BTreeMap<TensorId, TensorId>,
     /// Operators that work on floats, each with the reason.
     floats: Vec<String>,
-}
-
-/// A float value.
-#[derive(Clone)]
-enum Value<'g> {
-    /// Exactly what an int8 tensor stands for.
-    Tensor(TensorId),
-    /// What a tensor was rounded from.
-    Rounded(TensorId),
-    /// The result of an operator without a scale yet.
-    Waiting(Waiting<'g>),
-    /// Made of floats; complained about.
-    Float,
-}
-
-/// A result without a scale, and the operators after it that rounding may as well precede.
-#[derive(Clone)]
-struct Waiting<'g> {
-    maker: Maker<'g>,
-    commuting: Vec<&'g Node>,
-}
-
-#[derive(Clone)]
-enum Maker<'g> {
-    /// The network's caller.
-    Caller,
-    /// An operator of int8 tensors, and the bounds of the activations after it.
-    Operator { node: &'g Node, inputs: Vec<TensorId>, bounds: Bounds },
 }
 
 impl<'g> Reader<'g> {
@@ -107,6 +81,7 @@ impl<'g> Reader<'g> {
             stored: BTreeMap::new(),
             tensors: Vec::new(),
             nodes: Vec::new(),
+            twice: BTreeMap::new(),
             floats: Vec::new(),
         })
     }
@@ -122,7 +97,7 @@ impl<'g> Reader<'g> {
             op => {
                 let value = match commutes(op) {
                     true => self.commuting(node)?,
-                    false => self.operator(node),
+                    false => self.operator(node)?,
                 };
                 self.values.insert(made, value);
             }
@@ -148,8 +123,9 @@ impl<'g> Reader<'g> {
                 return Err(QuantizeError::form(&quantize.name, "one scale and zero point for each value", found));
             }
             Some(Value::Waiting(waiting)) => {
+                let exact = self.on_its_inputs_grid(&waiting) == Some(affine);
                 let id = self.give_scale(waiting, affine, made)?;
-                self.values.insert(real, Value::Rounded(id));
+                self.values.insert(real, if exact { Value::Tensor(id) } else { Value::Rounded(id) });
                 Some(id)
             }
             Some(Value::Float) => None,
@@ -163,7 +139,9 @@ impl<'g> Reader<'g> {
     }
 
     fn dequantize(&mut self, dequantize: &'g Node) -> Result<()> {
-        let stored = dequantize.input(0).and_then(|quantized| self.stored.get(quantized)).copied();
+        let quantized = dequantize.input(0).unwrap_or_default();
+        let is_float = matches!(self.values.get(quantized), Some(Value::Float));
+        let stored = self.stored.get(quantized).copied().or(is_float.then_some(None));
         let unknown = || {
             let expected = "a value that a QuantizeLinear before it makes";
             QuantizeError::form(&dequantize.name, expected, dequantize.inputs.join(", "))
@@ -192,7 +170,7 @@ impl<'g> Reader<'g> {
             self.values.remove(real);
             return Ok(Value::Waiting(waiting.then(node)));
         }
-        Ok(match (self.operand(real, node), Bounds::of(&node.op)) {
+        Ok(match (self.operand(real, node)?, Bounds::of(&node.op)) {
             (None, _) => Value::Float,
             // Its QuantizeLinear may set another scale.
             (Some(id), Some(bounds)) => {
@@ -211,30 +189,34 @@ impl<'g> Reader<'g> {
         self.push(node, op, vec![input], made, affine)
     }
 
-    fn operator(&mut self, node: &'g Node) -> Value<'g> {
+    fn operator(&mut self, node: &'g Node) -> Result<Value<'g>> {
         if let Some(reason) = reason_against(self.constants, node) {
             self.floats.push(reason);
-            return Value::Float;
+            return Ok(Value::Float);
         }
-        let activations = node.inputs.iter().filter(|value| !value.is_empty() && !self.constants.is_stored(value));
-        let activations: Vec<&'g String> = activations.collect();
-        let inputs: Option<Vec<TensorId>> = activations.into_iter().map(|value| self.operand(value, node)).collect();
-        inputs.map_or(Value::Float, |inputs| {
+        let mut inputs = Vec::new();
+        for value in node.inputs.iter().filter(|value| !value.is_empty()) {
+            if !self.constants.is_stored(value) {
+                inputs.push(self.operand(value, node)?);
+            }
+        }
+        let inputs: Option<Vec<TensorId>> = inputs.into_iter().collect();
+        Ok(inputs.map_or(Value::Float, |inputs| {
             let maker = Maker::Operator { node, inputs, bounds: Bounds::NONE };
             Value::Waiting(Waiting { maker, commuting: vec![] })
-        })
+        }))
     }
 
     /// The tensor that `reader` reads as `real`; where there is none, it works on floats.
-    fn operand(&mut self, real: &'g str, reader: &'g Node) -> Option<TensorId> {
+    fn operand(&mut self, real: &'g str, reader: &'g Node) -> Result<Option<TensorId>> {
         let reason = match self.values.get(real).cloned() {
-            Some(Value::Tensor(id)) => return Some(id),
-            Some(Value::Float) => return None,
+            Some(Value::Tensor(id)) => return Ok(Some(id)),
+            Some(Value::Float) => return Ok(None),
             Some(Value::Waiting(waiting)) => match self.on_its_inputs_grid(&waiting) {
                 Some(affine) => {
-                    let id = self.give_scale(waiting, affine, real).ok()?;
+                    let id = self.give_scale(waiting, affine, real)?;
                     self.values.insert(real, Value::Tensor(id));
-                    return Some(id);
+                    return Ok(Some(id));
                 }
                 None => format!("it reads `{real}`, which is not quantized"),
             },
@@ -242,7 +224,7 @@ impl<'g> Reader<'g> {
             None => format!("it reads `{real}`, which is no activation"),
         };
         self.floats.push(complaint(reader, &reason));
-        None
+        Ok(None)
     }
 
     /// The scale of a lone Relu or Clip whose bounds are steps of its input: so is then its every result.
@@ -333,7 +315,7 @@ impl<'g> Reader<'g> {
                 self.floats.push(complaint(maker, &format!("its result `{real}` is not quantized")));
                 None
             }
-            _ => self.operand(real, maker),
+            _ => self.operand(real, maker)?,
         };
         match id {
             Some(id) if self.floats.is_empty() => Ok(id),
@@ -342,32 +324,11 @@ impl<'g> Reader<'g> {
     }
 }
 
-impl<'g> Waiting<'g> {
-    /// And then a commuting operator: bounds of the maker, where it has them and nothing lies between.
-    fn then(mut self, node: &'g Node) -> Self {
-        match (&mut self.maker, Bounds::of(&node.op)) {
-            (Maker::Operator { node: maker, bounds, .. }, Some(next))
-                if self.commuting.is_empty() && carries_activation(&maker.op) =>
-            {
-                *bounds = bounds.then(next);
-            }
-            _ => self.commuting.push(node),
-        }
-        self
-    }
-}
-
 /// The operators without an int8 form wherever they stand.
 fn floats(constants: Constants) -> Vec<String> {
     let operators =
         constants.graph.nodes.iter().filter(|n| !matches!(n.op, Op::Quantize { .. } | Op::Dequantize { .. }));
     operators.filter_map(|node| reason_against(constants, node)).collect()
-}
-
-/// Whether an operator gives the same whether its input is rounded before or its result after: it only moves values, or
-/// chooses among them, or bounds them.
-fn commutes(op: &Op) -> bool {
-    keeps_scale(op) || Bounds::of(op).is_some()
 }
 
 /// What a tensor is called: its int8 value, without what quantizers append.

@@ -27,6 +27,7 @@ impl Reader<'_> {
                 1 => self.joined(node, once, &split.channels),
                 _ => self.side_by_side(node, once, groups),
             };
+            self.twice.insert(inputs[0], once);
         }
         Ok(inputs)
     }
@@ -34,9 +35,8 @@ impl Reader<'_> {
     /// The weights of a layer that reads `input`, in which [`twice_where_needed`](Self::twice_where_needed) may have put
     /// channels twice.
     pub fn weights(&self, node: &Node, input: TensorId, input_scale: f32) -> Result<Weights> {
-        let maker = self.nodes.iter().find(|maker| maker.output == input && maker.name == twice_name(node));
         let groups = if let Op::Conv { groups, .. } = node.op { groups } else { 1 };
-        let split = maker.map(|maker| self.split(node, maker.inputs[0], groups)).transpose()?.flatten();
+        let split = self.twice.get(&input).map(|&once| self.split(node, once, groups)).transpose()?.flatten();
         let Some(split) = split else { return self.constants.weights(node, input_scale) };
         let layer = self.constants.layer(node)?;
         let [outputs, _, height, width] = layer.shape;
