@@ -39,6 +39,8 @@ pub struct Inputs {
     labels: Option<Vec<u8>>,
     store: Store,
     normalization: Normalization,
+    /// Factor and offset a channel of numbers that are no pixels; empty to leave them.
+    of_numbers: Vec<[f32; 2]>,
 }
 
 #[derive(Debug)]
@@ -106,14 +108,7 @@ impl Inputs {
     ) -> Result<Self, InputError> {
         check(&name, found, shape)?;
         let count = pixels.len() / found.iter().product::<usize>().max(1);
-        Ok(Self {
-            name,
-            shape: found,
-            count,
-            labels,
-            store: Store::Pixels(pixels),
-            normalization: Normalization::default(),
-        })
+        Ok(Self::new(name, found, count, labels, Store::Pixels(pixels)))
     }
 
     fn pictures(path: &Path, paths: Vec<PathBuf>, labels: Option<Vec<u8>>, shape: Shape) -> Result<Self, InputError> {
@@ -123,19 +118,16 @@ impl Inputs {
         };
         check(&paths.first().unwrap_or(&path.into()).display().to_string(), found, shape)?;
         let (name, count) = (path.display().to_string(), paths.len());
-        Ok(Self {
-            name,
-            shape: found,
-            count,
-            labels,
-            store: Store::Pictures(paths),
-            normalization: Normalization::default(),
-        })
+        Ok(Self::new(name, found, count, labels, Store::Pictures(paths)))
     }
 
     fn array(path: &Path, array: ArrayFile, labels: Option<Vec<u8>>) -> Self {
         let (name, shape, count) = (path.display().to_string(), array.shape, array.count);
-        Self { name, shape, count, labels, store: Store::Array(array), normalization: Normalization::default() }
+        Self::new(name, shape, count, labels, Store::Array(array))
+    }
+
+    fn new(name: String, shape: Shape, count: usize, labels: Option<Vec<u8>>, store: Store) -> Self {
+        Self { name, shape, count, labels, store, normalization: Normalization::default(), of_numbers: vec![] }
     }
 
     /// The same, with pixels as a network takes them that was trained on normalized ones. Numbers that are no bytes
@@ -146,6 +138,11 @@ impl Inputs {
     pub fn normalized(self, normalization: Normalization) -> Result<Self, InputError> {
         normalization.check(self.shape[0])?;
         Ok(Self { normalization, ..self })
+    }
+
+    /// The same, with a factor and an offset a channel for numbers that are no bytes: those of a network whose normalization is folded in.
+    pub fn rescaled(self, of_numbers: Vec<[f32; 2]>) -> Self {
+        Self { of_numbers, ..self }
     }
 
     /// What it is, for reports: a data set's name, or a path.
@@ -209,6 +206,11 @@ impl Inputs {
                 let mut values = array.read(index)?;
                 if self.are_pixels() {
                     self.normalization.apply(&mut values, self.shape[0]);
+                } else {
+                    let plane = (values.len() / self.of_numbers.len().max(1)).max(1);
+                    for ([factor, offset], values) in self.of_numbers.iter().zip(values.chunks_mut(plane)) {
+                        values.iter_mut().for_each(|value| *value = *value * factor + offset);
+                    }
                 }
                 Ok(values)
             }

@@ -152,7 +152,7 @@ fn external_data_is_refused() {
 #[test]
 fn a_float_file_is_no_int8_file() {
     let folder = Folder::new().with("float.onnx", &onnx::to_bytes(&float(None)));
-    folder.refuses("plan float.onnx -o out", &["float.onnx", "conv1"]);
+    folder.refuses("plan float.onnx -o out", &["float.onnx", "found a float one", "export quantize"]);
 }
 
 #[test]
@@ -235,4 +235,24 @@ fn a_place_that_does_not_exist() {
         Folder::new().with("net.plan", &net_plan()).export("validate net.plan --data digits --on qemu:arduino");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("qemu:stm32f405"));
+}
+
+#[test]
+fn arrays_that_do_not_fit() {
+    let array = |dims: &[usize]| {
+        let values = vec![0.5; dims.iter().product()];
+        export::npy::to_bytes(&export::npy::Array { dims: dims.into(), values })
+    };
+    let folder = || Folder::new().with("a.onnx", &onnx::to_bytes(&float(None)));
+    let says = ["x.npy", "a.onnx", "expected inputs of 1×28×28", "an array of [3, 27, 28]", "[N, 1, 28, 28]"];
+    folder().with("x.npy", &array(&[3, 27, 28])).refuses("quantize a.onnx --calibration x.npy -o out", &says);
+    let none = folder().with("x.npy", &array(&[0, 28, 28]));
+    none.refuses("quantize a.onnx --calibration x.npy -o out", &["x.npy", "at least one input"]);
+    let nan = export::npy::Array { dims: vec![1, 28, 28], values: vec![f32::NAN; 784] };
+    let nan = folder().with("x.npy", &export::npy::to_bytes(&nan));
+    nan.refuses("quantize a.onnx --calibration x.npy -o out", &["a.onnx", "`image`", "not finite"]);
+    let fine = || folder().with("x.npy", &array(&[4, 28, 28]));
+    let says = ["a.onnx", "mean: expected 1 or 1 finite numbers", "[0.1, 0.2]"];
+    fine().refuses("quantize a.onnx --calibration x.npy --input-mean 0.1,0.2 -o out", &says);
+    fine().refuses("quantize a.onnx --calibration x.npy --limit 0 -o out", &["--limit", "at least 1"]);
 }

@@ -1,58 +1,107 @@
 //! `export quantize`: float ONNX → int8 QDQ ONNX.
 
+mod report;
+
 use super::{CheckFailed, files, progress};
 use anyhow::{Context, Result, ensure};
 use data::Split;
 use export::{
     files::write_atomically,
-    graph::{Graph, passes, shape},
-    inputs::{Inputs, spread},
+    graph::{Graph, cost, passes, shape},
+    inputs::{Inputs, Normalization, spread},
     onnx,
-    quantize::{self, QuantGraph, QuantOp, QuantTensor, Range, Ranges, qdq},
-    report,
+    quantize::{self, Folded, LayerError, QuantGraph, Range, Samples, Tuned, qdq},
     validate::{self, Answers, stage::BATCH},
 };
+use report::{Report, Verified};
 use std::path::{Path, PathBuf};
 
-/// Images kept apart from calibration, on which the int8 file is held against the float one.
+/// Inputs kept apart from calibration, on which the int8 file is held against the float one.
 const HELD_OUT: usize = 1000;
+
+/// Multiply-accumulates that one judgement of an int8 network may take.
+const JUDGING_MACS: u64 = 1_000_000_000;
+
+/// Inputs over which layers are explained.
+const EXPLAINED: usize = 16;
 
 /// Quantize a float ONNX file to int8 (QDQ form)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: export quantize float.onnx --calibration mnist -o int8.onnx")]
+#[command(after_help = "Examples:
+  export quantize float.onnx --calibration mnist -o int8.onnx
+  export quantize kws.onnx --calibration spectra.npy --explain
+  export quantize net.onnx --calibration photos/ --input-mean 0.485,0.456,0.406 --input-std 0.229,0.224,0.225
+
+Every choice is made by measurement: from plain min–max ranges on, the rounding of weights, the scales of channels between two
+convolutions, both ends of each range and the correction of biases are changed one at a time, and what brings the int8 logits,
+computed by the engine as on the chip, nearer to the float ones stays.
+
+With --input-mean, --input-std or --input-range (or where the file's metadata says it: input.mean, input.std, input.brightest, or
+Image.NominalPixelRange) the normalization is folded into the network, and the int8 one takes bytes, stored as pixel − 128. That is
+exact where the first layer has no padding or the means are zero. With padding, means that are one grey level are rounded to it
+(the padding alone is off, by less than half a level), and others get a layer of their own, a 1×1 convolution of each channel.
+Calibration arrays that are no bytes are taken for normalized already.")]
 pub struct Quantize {
     /// The float ONNX file
     #[arg(value_name = "FLOAT.onnx")]
     float: PathBuf,
     /// Inputs to calibrate with, from the training part: mnist, digits, a folder of IDX files or of pictures, a .npy or .npz file
-    /// (numbers as they are, bytes as pixel / 255; N×C×H×W, N×H×W×C or N×K)
+    /// (numbers as they are, bytes as pixels; N×C×H×W, N×H×W×C or N×K)
     #[arg(long, value_name = "SOURCE")]
     calibration: data::Source,
     /// How many inputs to calibrate with
     #[arg(long, default_value_t = 512, value_name = "N")]
     limit: usize,
+    /// What the network was trained to take off each pixel, for all channels or one a channel
+    #[arg(long, value_delimiter = ',', value_name = "MEAN", allow_negative_numbers = true)]
+    input_mean: Vec<f32>,
+    /// What the difference is divided by, for all channels or one a channel
+    #[arg(long, value_delimiter = ',', value_name = "STD")]
+    input_std: Vec<f32>,
+    /// What pixels are before: 0 to 1, or bytes as they are
+    #[arg(long, value_name = "RANGE")]
+    input_range: Option<PixelRange>,
+    /// Print what was chosen for each tensor and gained by it, and each layer's error; slower
+    #[arg(long)]
+    explain: bool,
+    /// Write scales, choices, and what --explain prints as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// The file to write; int8.onnx beside the float file where not given
     #[arg(short, long, value_name = "INT8.onnx")]
     output: Option<PathBuf>,
 }
 
+/// What the brightest pixel is.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PixelRange {
+    /// 1
+    Unit,
+    /// 255
+    U8,
+}
+
 impl Quantize {
     /// Calibrates, quantizes, writes, and verifies what was written.
     pub fn run(&self) -> Result<()> {
-        let graph = read(&self.float)?;
-        let inputs = self.inputs(&graph)?;
-        let parts = Parts::of(inputs.len(), self.limit);
-        let ranges =
-            calibrate(&graph, &inputs, &parts.calibration).with_context(|| self.float.display().to_string())?;
-        let quantized = quantize::quantize(&graph, &ranges).with_context(|| self.float.display().to_string())?;
-        print!("{}", table(&quantized, &ranges));
-
+        let name = || self.float.display().to_string();
         let output = self.output.clone().unwrap_or_else(|| self.float.with_file_name("int8.onnx"));
-        let bytes = onnx::to_bytes(&qdq::to_graph(&quantized));
         files::distinct(&self.float, &output)?;
-        compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts.held_out)
-            .with_context(|| self.float.display().to_string())?;
-        write_atomically(&output, &bytes, |written| check(written, &quantized))?;
+        let (graph, inputs, input_range) = self.inputs(read(&self.float)?)?;
+        let parts = Parts::of(inputs.len(), self.limit);
+        let judging = parts.judging(images_to_judge_by(&graph)?);
+        let samples = Samples { inputs: &inputs, calibration: &parts.calibration, judging: &judging, input_range };
+        let tuned = tune(&graph, &samples).with_context(name)?;
+        let layers = if self.explain { explain(&tuned, &inputs, &parts.held_out).with_context(name)? } else { vec![] };
+
+        let bytes = onnx::to_bytes(&qdq::to_graph(&tuned.network));
+        let verified = compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts.held_out).with_context(name)?;
+        write_atomically(&output, &bytes, |written| check(written, &tuned.network))?;
+        let report = Report { tuned: &tuned, layers: &layers, judged_by: judging.len(), verified };
+        print!("{}", report.text(self.explain));
+        if let Some(path) = &self.json {
+            files::write(path, report.json()?.as_bytes())?;
+        }
         println!(
             "{} written, calibrated with {} inputs of {}",
             output.display(),
@@ -62,15 +111,37 @@ impl Quantize {
         Ok(())
     }
 
-    /// What the network is fed while it is quantized.
-    fn inputs(&self, graph: &Graph) -> Result<Inputs> {
+    /// What the network is fed while it is quantized, the network that takes it, and its range where that is known.
+    fn inputs(&self, graph: Graph) -> Result<(Graph, Inputs, Option<Range>)> {
+        let name = || self.float.display().to_string();
         let dims = shape::sample_dims(&graph.inputs[0]).context("the size of the network's input is not fixed")?;
         let takes = [0, 1, 2].map(|axis| dims.get(axis).copied().unwrap_or(1));
         let inputs = Inputs::open(&self.calibration, Split::Train, takes)
-            .with_context(|| format!("{}, to calibrate {}", self.calibration, self.float.display()))?;
+            .with_context(|| format!("{}, to calibrate {}", self.calibration, name()))?;
         ensure!(!inputs.is_empty(), "{}: expected at least one input, found none", self.calibration);
         ensure!(self.limit > 0, "--limit: expected at least 1, found 0");
-        Ok(inputs)
+        let Some(normalization) = self.normalization(&graph).with_context(name)? else {
+            let range = inputs.are_pixels().then_some(Range::UNIT);
+            return Ok((graph, inputs, range));
+        };
+        let Folded { mut graph, normalization, range, from_normalized } =
+            quantize::fold(&graph, &normalization).with_context(name)?;
+        normalization.to_metadata(&mut graph.metadata);
+        let inputs = inputs.normalized(normalization)?.rescaled(from_normalized);
+        Ok((graph, inputs, Some(range)))
+    }
+
+    /// What the command line says of the network's normalization, or the file.
+    fn normalization(&self, graph: &Graph) -> Result<Option<Normalization>> {
+        if self.input_mean.is_empty() && self.input_std.is_empty() && self.input_range.is_none() {
+            return Ok(Normalization::from_metadata(&graph.metadata)?);
+        }
+        let or = |given: &[f32], default: Vec<f32>| if given.is_empty() { default } else { given.to_vec() };
+        let Normalization { brightest, mean, std } = match self.input_range {
+            Some(PixelRange::U8) => Normalization::bytes(),
+            _ => Normalization::default(),
+        };
+        Ok(Some(Normalization { brightest, mean: or(&self.input_mean, mean), std: or(&self.input_std, std) }))
     }
 }
 
@@ -93,6 +164,13 @@ impl Parts {
         let held_out = if held_out.is_empty() { calibration.clone() } else { held_out };
         Self { calibration, held_out }
     }
+
+    /// What choices are judged by: of what is held out, and where that is little, of what calibrates as well.
+    fn judging(&self, count: usize) -> Vec<usize> {
+        let more = count.saturating_sub(self.held_out.len());
+        let pick = |from: &[usize], count| spread(from.len(), count).into_iter().map(|i| from[i]).collect::<Vec<_>>();
+        [pick(&self.held_out, count), pick(&self.calibration, more)].concat()
+    }
 }
 
 fn read(path: &Path) -> Result<Graph> {
@@ -105,48 +183,25 @@ fn read(path: &Path) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The ranges of the network over these inputs. That of pixels is known beforehand: 0 to 1, of whatever part of it these
-/// happen to hold.
-fn calibrate(graph: &Graph, inputs: &Inputs, chosen: &[usize]) -> Result<Ranges> {
-    let progress = progress::bar("calibrating", chosen.len());
-    let mut failure = None;
-    let batches = chosen.chunks(BATCH).map_while(|batch| {
-        progress.inc(batch.len() as u64);
-        inputs.read(batch.iter().copied()).map_err(|error| failure = Some(error)).ok()
-    });
-    let ranges = quantize::calibrate(graph, BATCH, batches);
-    failure.map_or(Ok(()), Err)?;
-    let mut ranges = ranges?;
-    if inputs.are_pixels() {
-        ranges.insert(graph.inputs[0].name.clone(), Range::UNIT);
-    }
+/// As many as the engine answers in about a second, so that a choice takes no longer; few would be chance.
+fn images_to_judge_by(graph: &Graph) -> Result<usize> {
+    let macs: u64 = cost::layers(graph)?.iter().map(|layer| layer.macs).sum();
+    Ok((JUDGING_MACS / macs.max(1)).clamp(16, 256) as usize)
+}
+
+fn tune(graph: &Graph, samples: &Samples) -> Result<Tuned> {
+    let progress = progress::bar("quantizing", quantize::watched(graph).len());
+    let tuned = quantize::tune(graph, samples, &|_| progress.inc(1));
     progress.finish_and_clear();
-    Ok(ranges)
+    Ok(tuned?)
 }
 
-/// One line a tensor: who makes it, its range, its steps, and the scales of the weights.
-fn table(quantized: &QuantGraph, ranges: &Ranges) -> String {
-    let input = std::iter::once(["(input)".to_string(), String::new()]);
-    let nodes = quantized.nodes.iter().map(|node| [node.name.clone(), weight_scales(&node.op)]);
-    let rows = quantized.tensors.iter().zip(input.chain(nodes)).map(|(tensor, [maker, weights])| {
-        let [shape, range, scale, zero_point] = columns(tensor, ranges);
-        vec![maker, shape, range, scale, zero_point, weights]
-    });
-    report::table(&["layer", "C×H×W", "range", "scale", "zero", "weight scales"], &rows.collect::<Vec<_>>())
-}
-
-/// Shape, range, scale, zero point.
-fn columns(tensor: &QuantTensor, ranges: &Ranges) -> [String; 4] {
-    let [channels, height, width] = tensor.shape;
-    let range = ranges.get(&tensor.name).map_or("as its input".into(), |r| format!("{:.4} … {:.4}", r.min, r.max));
-    let scale = format!("{:.6}", tensor.scale);
-    [format!("{channels}×{height}×{width}"), range, scale, tensor.zero_point.to_string()]
-}
-
-fn weight_scales(op: &QuantOp) -> String {
-    let (QuantOp::Conv2d { weights, .. } | QuantOp::Dense { weights, .. }) = op else { return String::new() };
-    let (low, high) = weights.scales.iter().fold((f32::MAX, 0f32), |(low, high), &s| (low.min(s), high.max(s)));
-    format!("{low:.1e} … {high:.1e}")
+fn explain(tuned: &Tuned, inputs: &Inputs, held_out: &[usize]) -> Result<Vec<LayerError>> {
+    let progress = progress::bar("explaining", tuned.network.tensors.len());
+    let images = inputs.read(held_out.iter().copied().take(EXPLAINED))?;
+    let layers = quantize::explain(&tuned.graph, &tuned.network, &images, &|_| progress.inc(1));
+    progress.finish_and_clear();
+    Ok(layers?)
 }
 
 /// Whether a written file reads back as the network that it should hold.
@@ -162,8 +217,8 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
     ))
 }
 
-/// Says how the int8 file in tract does against the float one, on inputs that calibration has not seen.
-fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Result<()> {
+/// How the int8 file in tract does against the float one, on inputs that calibration has not seen.
+fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Result<Verified> {
     let progress = progress::bar("verifying", 2 * held_out.len());
     let ask = |bytes: &[u8]| -> Result<Answers> {
         let stage = validate::open(bytes)?;
@@ -178,11 +233,7 @@ fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Re
     progress.finish_and_clear();
     let row = validate::compare(&after, Some(&before), &vec![0; held_out.len()]);
     let difference = row.against.context("there is a stage before")?;
-    println!(
-        "verified in tract on {} other inputs: {:.2} % of the classes as in float, SQNR of the logits {:.1} dB",
-        row.images, difference.agreement, difference.sqnr_db,
-    );
-    Ok(())
+    Ok(Verified { inputs: row.images, agreement: difference.agreement, sqnr_db: difference.sqnr_db })
 }
 
 #[cfg(test)]

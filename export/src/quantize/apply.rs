@@ -3,11 +3,12 @@
 use super::{
     QuantGraph, QuantNode, QuantTensor, QuantizeError, TensorId, Weights,
     activation::{Site, sites},
-    calibrate::keeps_scale,
+    calibrate::{keeps_scale, known_affine},
     constants::Constants,
     flatten::fold_flattening,
     operator,
     ranges::{Affine, Ranges},
+    rounding::Rounded,
     shape::{self, Shapes},
     weights,
 };
@@ -16,18 +17,33 @@ use std::collections::BTreeMap;
 
 /// Quantizes a float graph (BatchNorm folded, passes run) with the ranges of its [`watched`](super::watched) values.
 ///
-/// Relu and Clip become bounds of the operator before them; a Softmax at the end is left off, so the integer graph's
-/// output is the logits (its metadata says so).
+/// Relu and Clip become bounds of the operator before them; Softmax, LogSoftmax and ArgMax at the end are left off, so the
+/// integer graph's output is the logits (its metadata says so).
 ///
 /// # Errors
 /// Every node without an int8 form at once, a value without a range, a weight that is not a constant or not finite.
 pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<QuantGraph, QuantizeError> {
+    quantize_by(graph, &Recipe { ranges: ranges.clone(), ..Recipe::default() })
+}
+
+/// Everything that calibration decides.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Recipe {
+    pub ranges: Ranges,
+    /// Int8 weights of layers, by node; those of others are rounded to the nearest.
+    pub weights: BTreeMap<String, Rounded>,
+    /// What is added to a layer's biases, in reals, one an output channel.
+    pub corrections: BTreeMap<String, Vec<f32>>,
+}
+
+/// [`quantize`], with weights and biases as the recipe has them.
+pub(super) fn quantize_by(graph: &Graph, recipe: &Recipe) -> Result<QuantGraph, QuantizeError> {
     supported(graph)?;
     let (input, output) = interface(graph)?;
-    let mut quantizer = Quantizer::new(graph, ranges)?;
+    let mut quantizer = Quantizer::new(graph, recipe)?;
     quantizer.tensor(&input.name, quantizer.range(&input.name)?)?;
     for site in sites(graph) {
-        if !is_trailing_softmax(graph, site.node) {
+        if !is_left_off(graph, site.node) {
             quantizer.site(&site)?;
         }
     }
@@ -58,32 +74,46 @@ pub fn supported(graph: &Graph) -> Result<(), QuantizeError> {
 fn is_supported(graph: &Graph, node: &Node) -> bool {
     let constant = |position| graph.constant(node, position).is_some();
     match node.op {
-        Op::Softmax { .. } => is_trailing_softmax(graph, node),
+        Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. } => is_left_off(graph, node),
         Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul => !constant(0) && constant(1),
         Op::Add => !constant(0) && !constant(1),
         Op::BatchNorm { .. } | Op::Quantize { .. } | Op::Dequantize { .. } | Op::Other { .. } => false,
-        Op::Activation(_) | Op::Concat { .. } | Op::Mul | Op::LogSoftmax { .. } | Op::ArgMax { .. } => false,
+        Op::Concat { .. } => (0..node.inputs.len()).all(|input| !constant(input)),
+        Op::Mul => false,
         _ => true,
     }
 }
 
-/// Whether this is a Softmax that makes the network's output.
-pub(super) fn is_trailing_softmax(graph: &Graph, node: &Node) -> bool {
-    matches!(node.op, Op::Softmax { .. }) && node.outputs.iter().all(|o| graph.is_output(o))
+/// Whether a node at the network's end only says the same in another form: the largest value stays where it is.
+pub(super) fn is_left_off(graph: &Graph, node: &Node) -> bool {
+    let is_last = |value: &String| match graph.readers(value)[..] {
+        [] => graph.is_output(value),
+        [reader] => {
+            matches!(graph.nodes[reader].op, Op::ArgMax { .. })
+                && graph.nodes[reader].outputs.iter().all(|o| graph.is_output(o))
+        }
+        _ => false,
+    };
+    matches!(node.op, Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. })
+        && node.outputs.iter().all(is_last)
 }
 
-/// The one input, and the one output before any Softmax.
+/// The one input, and the one output before what is left off.
 pub(super) fn interface(graph: &Graph) -> Result<(&crate::graph::ValueInfo, &str), QuantizeError> {
     let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
         let found = format!("found {} inputs and {} outputs", graph.inputs.len(), graph.outputs.len());
         return Err(QuantizeError::interface(found));
     };
-    let producer = graph.producer(&output.name).map(|index| &graph.nodes[index]);
-    let softmax = producer.filter(|node| is_trailing_softmax(graph, node));
-    Ok((input, softmax.map_or(output.name.as_str(), |node| &node.inputs[0])))
+    let mut logits = output.name.as_str();
+    // An ArgMax may follow a Softmax, and nothing follows it.
+    for _ in 0..2 {
+        let last = graph.producer(logits).map(|index| &graph.nodes[index]).filter(|node| is_left_off(graph, node));
+        logits = last.and_then(|node| node.input(0)).unwrap_or(logits);
+    }
+    Ok((input, logits))
 }
 
-/// The value that holds a network's logits: its output, or what its last Softmax reads.
+/// The value that holds a network's logits: its output, or what the first node that is left off reads.
 ///
 /// # Errors
 /// The graph has not one input and one output.
@@ -94,15 +124,18 @@ pub fn logits(graph: &Graph) -> Result<&str, QuantizeError> {
 fn metadata(graph: &Graph) -> BTreeMap<String, String> {
     let mut metadata = graph.metadata.clone();
     metadata.insert("quantization".into(), "activations int8 per tensor, weights int8 per output channel".into());
-    if graph.nodes.iter().any(|node| is_trailing_softmax(graph, node)) {
-        metadata.insert("output".into(), "logits: the float network's Softmax is left off".into());
+    let left_off: Vec<&str> =
+        graph.nodes.iter().filter(|node| is_left_off(graph, node)).map(|node| node.op.name()).collect();
+    if !left_off.is_empty() {
+        let what = left_off.join(" and ");
+        metadata.insert("output".into(), format!("logits: the float network's {what} is left off"));
     }
     metadata
 }
 
 struct Quantizer<'g> {
     graph: &'g Graph,
-    ranges: &'g Ranges,
+    recipe: &'g Recipe,
     shapes: Shapes,
     ids: BTreeMap<&'g str, TensorId>,
     tensors: Vec<QuantTensor>,
@@ -110,15 +143,19 @@ struct Quantizer<'g> {
 }
 
 impl<'g> Quantizer<'g> {
-    fn new(graph: &'g Graph, ranges: &'g Ranges) -> Result<Self, QuantizeError> {
+    fn new(graph: &'g Graph, recipe: &'g Recipe) -> Result<Self, QuantizeError> {
         let shapes = Shapes::infer(graph)?;
-        Ok(Self { graph, ranges, shapes, ids: BTreeMap::new(), tensors: Vec::new(), nodes: Vec::new() })
+        Ok(Self { graph, recipe, shapes, ids: BTreeMap::new(), tensors: Vec::new(), nodes: Vec::new() })
     }
 
     fn site(&mut self, site: &Site<'g>) -> Result<(), QuantizeError> {
         let inputs = self.inputs(site.node)?;
         let first = &self.tensors[inputs[0]];
-        let affine = if keeps_scale(&site.node.op) { first.affine() } else { self.range(site.output)? };
+        let affine = match known_affine(&site.node.op) {
+            Some(known) => known,
+            None if keeps_scale(&site.node.op) => first.affine(),
+            None => self.range(site.output)?,
+        };
         let op = operator::op(site.node, first, site.bounds.clamp(affine), |scale| self.weights(site.node, scale))?;
         let shapes: Vec<_> = inputs.iter().map(|&id| self.tensors[id].shape).collect();
         shape::check(site.node, &op, &shapes, self.shapes.of(site.output)?)?;
@@ -129,7 +166,8 @@ impl<'g> Quantizer<'g> {
 
     fn weights(&self, node: &Node, input_scale: f32) -> Result<Weights, QuantizeError> {
         let float = Constants { graph: self.graph, node }.weights()?;
-        weights::quantize(&node.name, &float, input_scale)
+        let corrections = self.recipe.corrections.get(&node.name).map_or(&[][..], Vec::as_slice);
+        weights::quantize(&node.name, &float, input_scale, self.recipe.weights.get(&node.name), corrections)
     }
 
     /// The activations that a node reads: all its inputs that are no constants.
@@ -137,7 +175,7 @@ impl<'g> Quantizer<'g> {
         let present = node.inputs.iter().filter(|name| !name.is_empty());
         let activations = present.filter(|name| !self.graph.initializers.contains_key(*name));
         let ids: Vec<TensorId> = activations.map(|name| self.id(name)).collect::<Result<_, _>>()?;
-        if ids.len() == shape::operand_count(&node.op) {
+        if shape::takes(&node.op, ids.len()) {
             return Ok(ids);
         }
         Err(QuantizeError::Unsupported {
@@ -151,7 +189,7 @@ impl<'g> Quantizer<'g> {
     }
 
     fn range(&self, value: &str) -> Result<Affine, QuantizeError> {
-        let range = self.ranges.get(value).ok_or_else(|| QuantizeError::NoRange { value: value.into() })?;
+        let range = self.recipe.ranges.get(value).ok_or_else(|| QuantizeError::NoRange { value: value.into() })?;
         if range.min.is_finite() && range.max.is_finite() {
             return Ok(range.affine());
         }

@@ -1,15 +1,25 @@
-//! Images → ranges: what calibration keeps of each value, in constant memory however many images go by.
+//! Images → statistics: what calibration keeps of each value, in constant memory however many images go by.
 
 use super::{
-    QuantizeError,
+    Histogram, QuantizeError,
     activation::sites,
-    ranges::{Range, Ranges},
+    apply,
+    moments::{Moments, View},
+    ranges::{Affine, Range, Ranges},
+    shape::{self, Shapes},
 };
 use crate::{
-    graph::{Graph, Op},
-    validate::tract::{RunError, Runner},
+    graph::{Activation, Graph, Node, Op, Window},
+    inputs::InputError,
+    validate::{
+        StageError,
+        tract::{RunError, Runner},
+    },
 };
 use std::collections::BTreeMap;
+
+/// Windows that are looked at for each layer, over all images.
+const WINDOWS: usize = 8192;
 
 /// Why calibration gave no ranges.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +27,15 @@ pub enum CalibrateError {
     /// tract cannot run the float network.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A value is not finite.
+    /// The int8 network cannot be run.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// A value is not finite, or the network has no int8 form.
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// There was nothing to look at.
     #[error("calibration saw no image. Give a source with at least one")]
     NoImages,
@@ -43,15 +59,17 @@ pub fn calibrate(
             calibration.observe(value, &seen)?;
         }
     }
-    if calibration.observers.is_empty() { Err(CalibrateError::NoImages) } else { Ok(calibration.ranges()) }
+    if calibration.is_empty() { Err(CalibrateError::NoImages) } else { Ok(calibration.ranges()) }
 }
 
 /// The values whose range decides a scale: the input, and each operator's output after its fused activation.
 ///
-/// Values that keep their input's scale (MaxPool, Flatten, Reshape) and a trailing Softmax are not among them.
+/// Values that keep their input's scale (MaxPool, Flatten, Reshape), those whose range is known (Sigmoid, Tanh) and what is left
+/// off at the end are not among them.
 pub fn watched(graph: &Graph) -> Vec<String> {
-    let own_scale = |op: &Op| !keeps_scale(op) && !matches!(op, Op::Softmax { .. });
-    let outputs = sites(graph).into_iter().filter(|site| own_scale(&site.node.op)).map(|site| site.output);
+    let own_scale =
+        |node: &Node| !keeps_scale(&node.op) && known_affine(&node.op).is_none() && !apply::is_left_off(graph, node);
+    let outputs = sites(graph).into_iter().filter(|site| own_scale(site.node)).map(|site| site.output);
     graph.inputs.iter().map(|input| input.name.as_str()).chain(outputs).map(String::from).collect()
 }
 
@@ -59,10 +77,20 @@ pub(super) fn keeps_scale(op: &Op) -> bool {
     matches!(op, Op::MaxPool { .. } | Op::Flatten { .. } | Op::Reshape)
 }
 
+/// The scale of results whose range needs no calibration: 256 steps from 0 to below 1, or from −1 to below 1.
+pub(super) fn known_affine(op: &Op) -> Option<Affine> {
+    match op {
+        Op::Activation(Activation::Sigmoid) => Some(Affine { scale: 1.0 / 256.0, zero_point: -128 }),
+        Op::Activation(Activation::Tanh) => Some(Affine { scale: 1.0 / 128.0, zero_point: 0 }),
+        Op::Activation(Activation::HardSigmoid { .. }) => Some(Range::UNIT.affine()),
+        _ => None,
+    }
+}
+
 /// What has been seen of the network's values so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Calibration {
-    observers: BTreeMap<String, MinMax>,
+    histograms: BTreeMap<String, Histogram>,
 }
 
 impl Calibration {
@@ -77,39 +105,101 @@ impl Calibration {
         if batch.iter().any(|x| !x.is_finite()) {
             return Err(QuantizeError::NotFinite { tensor: value.into() });
         }
-        self.observers.entry(value.into()).or_default().observe(batch);
+        self.histograms.entry(value.into()).or_default().observe(batch);
         Ok(())
     }
 
-    /// The ranges of everything observed.
+    /// Whether nothing has been observed.
+    pub fn is_empty(&self) -> bool {
+        self.histograms.is_empty()
+    }
+
+    /// What has been seen of a value.
+    pub fn histogram(&self, value: &str) -> Option<&Histogram> {
+        self.histograms.get(value)
+    }
+
+    /// The smallest and the largest value of everything observed.
     pub fn ranges(&self) -> Ranges {
-        self.observers.iter().map(|(value, observer)| (value.clone(), observer.range())).collect()
+        self.histograms.iter().map(|(value, seen)| (value.clone(), seen.range())).collect()
     }
 }
 
-/// Keeps the smallest and the largest value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct MinMax {
-    min: f32,
-    max: f32,
+/// A layer with weights, as calibration looks at it.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// The node's name.
+    pub name: String,
+    /// What it reads.
+    pub input: String,
+    pub moments: Moments,
 }
 
-impl Default for MinMax {
-    fn default() -> Self {
-        Self { min: f32::INFINITY, max: f32::NEG_INFINITY }
-    }
+/// The convolutions and linear layers, with nothing seen yet.
+pub(super) fn layers(graph: &Graph, with_products: bool) -> Result<Vec<Layer>, QuantizeError> {
+    let shapes = Shapes::infer(graph)?;
+    let linear = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul));
+    let layer = |node: &Node| {
+        let moments = Moments::new(view(node, &shapes)?, with_products);
+        Ok(Layer { name: node.name.clone(), input: node.inputs[0].clone(), moments })
+    };
+    linear.map(layer).collect()
 }
 
-impl MinMax {
-    fn observe(&mut self, batch: &[f32]) {
-        for &x in batch {
-            self.min = self.min.min(x);
-            self.max = self.max.max(x);
+fn view(node: &Node, shapes: &Shapes) -> Result<View, QuantizeError> {
+    let (input, [_, height, width]) = (shapes.of(&node.inputs[0])?, shapes.of(&node.outputs[0])?);
+    let (window, groups): (Window, usize) = match node.op {
+        Op::Conv { window, groups } => (window, groups),
+        _ => (shape::whole(input), 1),
+    };
+    Ok(View { input, output: [height, width], window, groups })
+}
+
+/// Everything that the choices are made from.
+pub(super) struct Survey {
+    pub calibration: Calibration,
+    pub layers: Vec<Layer>,
+}
+
+impl Survey {
+    /// One pass over `count` images in batches.
+    pub fn take<E>(
+        graph: &Graph,
+        batch: usize,
+        count: usize,
+        images: impl IntoIterator<Item = Result<Vec<f32>, E>>,
+    ) -> Result<Self, CalibrateError>
+    where
+        CalibrateError: From<E>,
+    {
+        let mut layers = layers(graph, true)?;
+        let watched = watched(graph);
+        // In the graph's order, so that what is wrong is named where it begins.
+        let mut values = watched.clone();
+        for layer in &layers {
+            if !values.contains(&layer.input) {
+                values.push(layer.input.clone());
+            }
         }
-    }
-
-    fn range(self) -> Range {
-        Range { min: self.min, max: self.max }
+        let runner = Runner::with_values(graph, &values, batch)?;
+        let (mut calibration, mut seen, positions) = (Calibration::default(), 0, WINDOWS.div_ceil(count.max(1)));
+        for images in images {
+            let images = images?;
+            let results = runner.run(&images)?;
+            for (value, result) in values.iter().zip(&results) {
+                if watched.contains(value) {
+                    calibration.observe(value, result)?;
+                }
+                for layer in layers.iter_mut().filter(|layer| layer.input == *value) {
+                    let len = layer.moments.view.input.iter().product::<usize>().max(1);
+                    for (turn, image) in result.chunks_exact(len).enumerate() {
+                        layer.moments.observe(image, positions, seen + turn);
+                    }
+                }
+            }
+            seen += images.len() / runner.image_len().max(1);
+        }
+        if calibration.is_empty() { Err(CalibrateError::NoImages) } else { Ok(Self { calibration, layers }) }
     }
 }
 

@@ -8,8 +8,8 @@ pub enum QuantizeError {
     /// Operators without an int8 form.
     #[error(
         "{} of the network's nodes have no int8 form: {}. Supported: Conv, Gemm and MatMul with constant weights, Relu, \
-         Clip, MaxPool, AveragePool, GlobalAveragePool, Add of two values, Flatten, Reshape to a constant shape, and a \
-         Softmax at the very end. Replace or remove these nodes before exporting.",
+         Clip, Sigmoid, Tanh and other elementwise functions, MaxPool, AveragePool, GlobalAveragePool, Add of two values, Concat \
+         along the channels, Flatten, Reshape to a constant shape, and Softmax, LogSoftmax and ArgMax at the very end. Replace or remove these nodes before exporting.",
         nodes.len(), nodes.join(", ")
     )]
     Unsupported {

@@ -1,8 +1,11 @@
 //! Float graph → int8 graph.
 //!
-//! [`calibrate`] watches the float network over images and keeps each value's range; [`ranges`] turns ranges into
-//! scales; [`quantize`](quantize()) applies them and gives a [`QuantGraph`], which [`qdq`] writes as (and reads from)
-//! an ordinary ONNX graph with QuantizeLinear/DequantizeLinear pairs. The planner starts from the [`QuantGraph`].
+//! [`tune`](tune()) is the whole of it: it watches the float network over images, and makes every choice by what it does to the
+//! network's output: how weights are rounded, which channels are equalized, where ranges end, what biases are corrected by.
+//! [`calibrate`] keeps what was seen of each value, [`ranges`] turns ranges into scales; [`quantize`](quantize()) applies plain
+//! ranges. The result is a [`QuantGraph`], which [`qdq`] writes as (and reads from) an ordinary ONNX graph with
+//! QuantizeLinear/DequantizeLinear pairs. The planner starts from the [`QuantGraph`]. [`fold`] makes a network that was trained on
+//! normalized pixels one that takes bytes; [`explain`](explain()) says which layer loses what.
 //!
 //! The scheme: activations int8 with one scale and zero point a tensor; weights int8 in −127…127 with zero point 0
 //! and one scale an output channel; biases int32 at scale x·w.
@@ -17,22 +20,36 @@
 
 mod activation;
 mod apply;
+mod bias;
 pub mod calibrate;
 mod constants;
+mod end;
+mod equalize;
 mod error;
+mod explain;
 mod flatten;
+mod histogram;
+mod judge;
+mod moments;
 mod operator;
+mod pixels;
 pub mod qdq;
 pub mod ranges;
+mod rounding;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tune;
 mod weights;
 
 pub use apply::{logits, quantize, supported};
 pub use calibrate::{CalibrateError, Calibration, calibrate, watched};
 pub use error::QuantizeError;
+pub use explain::{LayerError, explain};
+pub use histogram::Histogram;
+pub use pixels::{Folded, fold};
 pub use ranges::{Affine, Range, Ranges};
+pub use tune::{Choice, Samples, Tuned, tune};
 
 use crate::graph::Window;
 

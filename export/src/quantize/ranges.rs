@@ -28,6 +28,11 @@ impl Range {
     /// Pixels: 0 is black, 1 is white.
     pub const UNIT: Range = Range { min: 0.0, max: 1.0 };
 
+    /// Both ends times `factor`.
+    pub fn scaled(self, factor: f32) -> Self {
+        Self { min: self.min * factor, max: self.max * factor }
+    }
+
     /// The scale and zero point that cover this range and zero.
     ///
     /// The zero point is rounded half to even, so an end of the range may lie up to half a step beyond the last step.

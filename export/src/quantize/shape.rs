@@ -56,7 +56,11 @@ pub(super) fn whole(input: Shape) -> Window {
     Window { kernel: [input[1], input[2]], strides: [1, 1], dilations: [1, 1], pads: [0; 4] }
 }
 
-/// How many of a node's inputs are activations.
-pub(super) fn operand_count(op: &Op) -> usize {
-    if *op == Op::Add { 2 } else { 1 }
+/// Whether an operator takes so many activations.
+pub(super) fn takes(op: &Op, count: usize) -> bool {
+    match op {
+        Op::Add => count == 2,
+        Op::Concat { .. } => count >= 2,
+        _ => count == 1,
+    }
 }

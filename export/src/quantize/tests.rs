@@ -1,6 +1,6 @@
 //! Float graphs small enough to quantize by hand.
 
-use super::*;
+use super::{apply::Recipe, *};
 use crate::graph::{DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo};
 
 fn node(name: &str, op: Op, inputs: &[&str], output: &str) -> Node {
@@ -164,4 +164,87 @@ fn errors_name_what_is_missing() {
     let inputs = vec![[3, 2, 2], [3, 1, 1]];
     let expected = QuantizeError::Mismatch { node: "sum".into(), op: "Add".into(), inputs, output: [3, 2, 2] };
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_only_says_the_largest_in_other_words_is_left_off() {
+    let argmax = Op::ArgMax { axis: 1, keepdims: false };
+    for (ops, says) in [
+        (vec![Op::Softmax { axis: 1 }], "Softmax"),
+        (vec![Op::LogSoftmax { axis: 1 }], "LogSoftmax"),
+        (vec![argmax.clone()], "ArgMax"),
+        (vec![Op::Softmax { axis: 1 }, argmax], "Softmax and ArgMax"),
+    ] {
+        let mut nodes = vec![node("relu", Op::Relu, &["x"], "logits")];
+        let mut last = "logits".to_string();
+        for op in ops {
+            let output = format!("{last}.{}", op.name());
+            nodes.push(node(&output, op, &[&last], &output));
+            last = output;
+        }
+        let graph = graph(&[4, 1, 1], nodes, &last, &[]);
+        assert_eq!(watched(&graph), ["x", "logits"]);
+        let quantized = quantize(&graph, &ranges(&[("x", 0.0, 1.0), ("logits", 0.0, 1.0)])).unwrap();
+        assert_eq!(quantized.tensors[quantized.output].name, "logits");
+        assert_eq!(quantized.metadata["output"], format!("logits: the float network's {says} is left off"));
+    }
+}
+
+#[test]
+fn functions_with_a_known_range_need_no_calibration() {
+    use crate::graph::Activation;
+    let nodes = vec![
+        node("sigmoid", Op::Activation(Activation::Sigmoid), &["x"], "s"),
+        node("tanh", Op::Activation(Activation::Tanh), &["x"], "t"),
+        node("silu", Op::Activation(Activation::Silu), &["x"], "u"),
+        node("both", Op::Concat { axis: 1 }, &["s", "t", "u"], "y"),
+    ];
+    let graph = graph(&[2, 3, 3], nodes, "y", &[]);
+    assert_eq!(watched(&graph), ["x", "u", "y"]);
+    let quantized = quantize(&graph, &ranges(&[("x", -4.0, 4.0), ("u", -0.3, 4.0), ("y", -1.0, 4.0)])).unwrap();
+    let [_, s, t, _, y] = &quantized.tensors[..] else { panic!("{quantized:?}") };
+    assert_eq!((s.scale, s.zero_point, t.scale, t.zero_point), (1.0 / 256.0, -128, 1.0 / 128.0, 0));
+    assert_eq!((y.shape, &quantized.nodes[3].op), ([6, 3, 3], &QuantOp::Concat));
+    assert_eq!(quantized.nodes[0].op, QuantOp::Activation { function: Activation::Sigmoid });
+}
+
+/// x of one value → conv of weight 2 → y
+fn doubling() -> Graph {
+    let window = Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+    let conv = node("conv", Op::Conv { window, groups: 1 }, &["x", "w"], "y");
+    graph(&[1, 1, 1], vec![conv], "y", &[("w", &[1, 1, 1, 1], &[2.0])])
+}
+
+#[test]
+fn a_clipped_input_is_made_good_by_the_bias() {
+    // The network reads 1.0, int8 at most 0.5: its result is 2 · 0.5 too small.
+    let network = quantize(&doubling(), &ranges(&[("x", 0.0, 0.5), ("y", 0.0, 2.0)])).unwrap();
+    let corrections = bias::corrections(&doubling(), &network, &[1.0, 1.0, 1.0]).unwrap();
+    assert_eq!(corrections["conv"].len(), 1);
+    assert!((corrections["conv"][0] - 1.0).abs() < 1e-6, "{corrections:?}");
+    let recipe = Recipe { ranges: ranges(&[("x", 0.0, 0.5), ("y", 0.0, 2.0)]), corrections, ..Recipe::default() };
+    let corrected = apply::quantize_by(&doubling(), &recipe).unwrap();
+    let judge = judge::Judge::new(&doubling(), vec![1.0, 1.0]).unwrap();
+    assert!(judge.sqnr_db(&network).unwrap() < 6.1);
+    assert!(judge.sqnr_db(&corrected).unwrap() > 60.0);
+}
+
+#[test]
+fn the_layer_that_costs_most_is_told_apart() {
+    let nodes = |name: &str, input: &str, output: &str| {
+        let window = Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+        node(name, Op::Conv { window, groups: 1 }, &[input, &format!("{name}.w")], output)
+    };
+    let chain = vec![nodes("first", "x", "a"), nodes("second", "a", "b"), nodes("third", "b", "y")];
+    let weights = ["first.w", "second.w", "third.w"].map(|name| (name, &[1usize, 1, 1, 1][..], &[1.0f32][..]));
+    let graph = graph(&[1, 1, 1], chain, "y", &weights);
+    // `b` is clipped to half of what it reaches.
+    let ranges = ranges(&[("x", 0.0, 1.0), ("a", 0.0, 1.0), ("b", 0.0, 0.5), ("y", 0.0, 1.0)]);
+    let network = quantize(&graph, &ranges).unwrap();
+    let layers = explain(&graph, &network, &[0.2, 1.0, 0.6], &|_| ()).unwrap();
+    assert_eq!(layers.iter().map(|l| l.layer.as_str()).collect::<Vec<_>>(), ["x", "first", "second", "third"]);
+    let worst = layers.iter().min_by(|a, b| a.alone_db.total_cmp(&b.alone_db)).unwrap();
+    assert_eq!((worst.layer.as_str(), worst.tensor.as_str()), ("second", "b"));
+    assert!(layers[1].sqnr_db > 40.0 && layers[2].sqnr_db < 10.0, "{layers:?}");
+    assert!(layers[3].alone_db > 40.0 && layers[3].sqnr_db < 10.0, "what comes after inherits it: {layers:?}");
 }
