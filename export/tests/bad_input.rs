@@ -234,7 +234,7 @@ fn a_place_that_does_not_exist() {
     let output =
         Folder::new().with("net.plan", &net_plan()).export("validate net.plan --data digits --on qemu:arduino");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("qemu:stm32f405"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stm32f405"));
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! ```
 
 use crate::crc32::{Crc32, crc32};
+use heapless::Vec;
 
 const END: u8 = 0xC0;
 const ESCAPE: u8 = 0xDB;
@@ -78,49 +79,58 @@ pub struct Damaged;
 /// Puts frames together, of at most `N` bytes with their checksum.
 #[derive(Debug)]
 pub struct Receiver<const N: usize> {
-    bytes: [u8; N],
-    /// Bytes of the frame under way; more than `N` where it cannot be right any more.
-    len: usize,
-    /// The byte before was an escape.
-    escaped: bool,
+    /// The frame under way, or the one that has ended.
+    bytes: Vec<u8, N>,
+    state: State,
+}
+
+/// Where in a frame a receiver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before or within one.
+    Plain,
+    /// Behind an escape.
+    Escaped,
+    /// Within one that cannot be right any more.
+    Damaged,
+    /// Behind the last byte of one.
+    Ended,
 }
 
 impl<const N: usize> Receiver<N> {
     /// Waits for the first frame.
     pub const fn new() -> Self {
-        Self { bytes: [0; N], len: 0, escaped: false }
+        Self { bytes: Vec::new(), state: State::Plain }
     }
 
     /// Takes the next byte of the line: the payload, or what is wrong with it, at the end of a frame.
     pub fn take(&mut self, byte: u8) -> Option<Result<&[u8], Damaged>> {
-        let escaped = core::mem::replace(&mut self.escaped, byte == ESCAPE);
-        match (escaped, byte) {
-            (_, END) => return self.finish(escaped),
-            (false, ESCAPE) => {}
-            (false, plain) => self.store(plain),
-            (true, ESCAPED_END) => self.store(END),
-            (true, ESCAPED_ESCAPE) => self.store(ESCAPE),
-            (true, _) => self.len = N + 1,
+        if self.state == State::Ended {
+            self.bytes.clear();
+            self.state = State::Plain;
         }
+        self.state = match (self.state, byte) {
+            (state, END) => return self.end(state),
+            (State::Damaged, _) => State::Damaged,
+            (State::Escaped, ESCAPED_END) => self.store(END),
+            (State::Escaped, ESCAPED_ESCAPE) => self.store(ESCAPE),
+            (State::Escaped, _) => State::Damaged,
+            (_, ESCAPE) => State::Escaped,
+            (_, plain) => self.store(plain),
+        };
         None
     }
 
-    fn store(&mut self, byte: u8) {
-        match self.bytes.get_mut(self.len) {
-            Some(place) => {
-                *place = byte;
-                self.len += 1;
-            }
-            None => self.len = N + 1,
-        }
+    fn store(&mut self, byte: u8) -> State {
+        if self.bytes.push(byte).is_ok() { State::Plain } else { State::Damaged }
     }
 
-    fn finish(&mut self, escaped: bool) -> Option<Result<&[u8], Damaged>> {
-        let len = core::mem::take(&mut self.len);
-        if len == 0 && !escaped {
+    fn end(&mut self, state: State) -> Option<Result<&[u8], Damaged>> {
+        self.state = State::Ended;
+        if state == State::Plain && self.bytes.is_empty() {
             return None;
         }
-        let frame = self.bytes.get(..len).filter(|_| !escaped).and_then(|bytes| bytes.split_last_chunk());
+        let frame = self.bytes.split_last_chunk().filter(|_| state == State::Plain);
         Some(match frame {
             Some((payload, checksum)) if crc32(payload) == u32::from_le_bytes(*checksum) => Ok(payload),
             _ => Err(Damaged),

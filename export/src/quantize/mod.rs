@@ -49,7 +49,7 @@ pub use explain::{LayerError, explain};
 pub use histogram::Histogram;
 pub use pixels::{Folded, fold};
 pub use ranges::{Affine, Range, Ranges};
-pub use tune::{Choice, Samples, Tuned, tune};
+pub use tune::{Choice, EQUALIZED, Samples, Tuned, tune};
 
 use crate::graph::Window;
 

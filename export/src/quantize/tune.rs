@@ -28,6 +28,10 @@ const BIAS_ROUNDS: usize = 2;
 /// Most images that biases are corrected with.
 const BIAS_IMAGES: usize = 64;
 
+/// The key of an int8 file's metadata under which the values stand, with commas between, whose channels were multiplied: they are not the
+/// float file's, value by value.
+pub const EQUALIZED: &str = "quantization.equalized";
+
 /// Which inputs the choices are made from and by.
 #[derive(Debug, Clone, Copy)]
 pub struct Samples<'a> {
@@ -78,15 +82,19 @@ pub fn tune(graph: &Graph, samples: &Samples, done: &dyn Fn(&str)) -> Result<Tun
     let recipe = Recipe { ranges: samples.ranges(graph, &survey), ..Recipe::default() };
     let sqnr_db = judge.sqnr_db(&quantize_by(graph, &recipe)?)?;
     let start = Choice { of: String::new(), chosen: "min–max, nearest steps".into(), sqnr_db, gain_db: 0.0 };
-    let mut tuning = Tuning { graph: graph.clone(), samples, judge, survey, recipe, sqnr_db, choices: vec![start] };
+    let (graph, equalized, choices) = (graph.clone(), Vec::new(), vec![start]);
+    let mut tuning = Tuning { graph, samples, judge, survey, recipe, sqnr_db, equalized, choices };
     tuning.weights()?;
     tuning.equalize()?;
-    for value in watched(graph) {
+    for value in watched(&tuning.graph) {
         tuning.range(&value)?;
         done(&value);
     }
     tuning.biases()?;
-    let network = quantize_by(&tuning.graph, &tuning.recipe)?;
+    let mut network = quantize_by(&tuning.graph, &tuning.recipe)?;
+    if !tuning.equalized.is_empty() {
+        network.metadata.insert(EQUALIZED.into(), tuning.equalized.join(","));
+    }
     Ok(Tuned { graph: tuning.graph, network, ranges: tuning.recipe.ranges, choices: tuning.choices })
 }
 
@@ -114,6 +122,8 @@ struct Tuning<'s> {
     survey: Survey,
     recipe: Recipe,
     sqnr_db: f64,
+    /// The values whose channels have been multiplied.
+    equalized: Vec<String>,
     choices: Vec<Choice>,
 }
 
@@ -138,11 +148,12 @@ impl Tuning<'_> {
     /// Brings the channels of tensors between two convolutions to one range, one tensor after the other.
     fn equalize(&mut self) -> Result<(), CalibrateError> {
         let before = (self.graph.clone(), self.recipe.clone(), self.sqnr_db, self.choices.len());
-        let mut is_changed = false;
         for pair in equalize::pairs(&self.graph) {
-            is_changed |= self.equalize_pair(&pair)?;
+            if self.equalize_pair(&pair)? {
+                self.equalized.push(pair.value);
+            }
         }
-        if !is_changed {
+        if self.equalized.is_empty() {
             return Ok(());
         }
         let survey = self.samples.survey(&self.graph)?;
@@ -155,6 +166,7 @@ impl Tuning<'_> {
         // The ranges as they are, not as they were foretold, have lost what was gained.
         (self.graph, self.recipe, self.sqnr_db) = (before.0, before.1, before.2);
         self.choices.truncate(before.3);
+        self.equalized.clear();
         self.survey = self.samples.survey(&self.graph)?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::trace::{self, Map};
 use super::tract::{RunError, Runner};
 use crate::graph::{Graph, shape};
 use crate::plan;
+use crate::quantize::EQUALIZED;
 use infer_nostd::{EngineError, Plan};
 use serde::Serialize;
 use std::fmt;
@@ -98,7 +99,7 @@ pub fn layers(
     tolerance: u32,
 ) -> Result<Vec<Layer>, LayersError> {
     let isolated = Isolated::new(int8, plan)?;
-    let float = float.map(|graph| Float::new(graph, &isolated)).transpose()?;
+    let float = float.map(|graph| Float::new(graph, int8, &isolated)).transpose()?;
     let mut tallies = vec![Tally::default(); plan.operator_count()];
     for (number, image) in images {
         let made = trace::trace(plan, &to_steps(image, &plan.input()))?;
@@ -167,11 +168,14 @@ struct Float {
 }
 
 impl Float {
-    fn new(graph: &Graph, isolated: &Isolated) -> Result<Self, LayersError> {
+    fn new(graph: &Graph, int8: &Graph, isolated: &Isolated) -> Result<Self, LayersError> {
         let shapes = shape::infer(graph).unwrap_or_default();
         let has = |name: &str, len: usize| shapes.get(name).and_then(shape::sample_len) == Some(len);
         let tensors = isolated.tensors().iter().enumerate().skip(1);
-        let known = tensors.filter(|(_, tensor)| has(&tensor.name, tensor.shape.iter().product()));
+        let equalized = int8.metadata.get(EQUALIZED).map_or("", String::as_str);
+        let is_same = |name: &str| equalized.split(',').all(|other| other != name);
+        let known =
+            tensors.filter(|(_, tensor)| has(&tensor.name, tensor.shape.iter().product()) && is_same(&tensor.name));
         let (ids, names): (Vec<_>, Vec<_>) = known.map(|(id, tensor)| (id, tensor.name.as_str())).unzip();
         Ok(Self { runner: Runner::with_values(graph, &names, 1)?, ids })
     }
