@@ -112,6 +112,10 @@ fn append(graph: &mut QuantGraph, dice: &mut Dice, kind: usize) {
     if kind == 2 && graph.nodes.last().is_some_and(|n| n.op == QuantOp::Reshape) {
         return;
     }
+    // One that changes nothing is left off on reading.
+    if op == QuantOp::Reshape && shape == last.shape {
+        return;
+    }
     let output = graph.tensors.len();
     graph.tensors.push(QuantTensor { name: format!("value.{output}"), shape, scale, zero_point });
     graph.nodes.push(QuantNode { name: format!("node.{output}"), op, inputs, output });
