@@ -186,9 +186,12 @@ const STRIDE: (&str, Value) = ("strides", Ints(&[2, 2]));
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
 
+/// A network's name, and what makes its file.
+type Maker = (&'static str, fn() -> ModelProto);
+
 /// All of them.
 pub fn all() -> Vec<Network> {
-    let named: [(&str, fn() -> ModelProto); 18] = [
+    let named: [Maker; 18] = [
         ("torch LeNet", torch_lenet),
         ("torch ResNet", torch_resnet),
         ("torch MobileNetV2", torch_mobilenet),

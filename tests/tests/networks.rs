@@ -1,13 +1,14 @@
-//! Networks as other tools write them: their normal form means the same.
+//! Networks as other tools write them: their normal form means the same, and the engine computes it.
 
 use export::graph::{Graph, Op, passes, shape};
-use export::onnx;
+use export::quantize::{self, qdq};
 use export::validate::images::channels_first;
 use export::validate::tract::Runner;
+use export::{onnx, plan, validate};
 use prost::Message;
 use tests::generate::Generator;
 use tests::networks::{self, Network};
-use tests::tolerance::NORMAL_FORM;
+use tests::tolerance::{IMPORTED_SQNR_DB, IMPORTED_STEPS, NORMAL_FORM};
 
 /// Samples that both forms are shown.
 const SAMPLES: usize = 4;
@@ -89,4 +90,40 @@ fn the_normal_form_has_few_operators() {
         let others: Vec<&str> = normal.nodes.iter().filter(|n| !allowed(&n.op)).map(|n| n.op.name()).collect();
         assert!(others.is_empty(), "{}: {others:?}", network.name);
     }
+}
+
+/// What `bytes` answer to samples: an ONNX file in tract, a plan in the engine.
+fn answers(bytes: &[u8], samples: &[f32]) -> Vec<f32> {
+    validate::open(bytes).unwrap().answer(samples).unwrap()
+}
+
+/// Decibels by which what was meant is above what is wrong with it.
+fn sqnr_db(meant: &[f32], found: &[f32]) -> f64 {
+    let power = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
+    let noise = power(&mut meant.iter().zip(found).map(|(m, f)| m - f));
+    10.0 * (power(&mut meant.iter().copied()) / noise).log10()
+}
+
+#[test]
+fn int8_in_the_engine_is_int8_in_tract_and_near_the_float_network() {
+    let mut failures = Vec::new();
+    for network in networks::all() {
+        let (_, normal) = both(&network);
+        let samples = samples(&normal);
+        let ranges = quantize::calibrate(&normal, SAMPLES, [samples.clone()]).unwrap();
+        let quantized =
+            quantize::quantize(&normal, &ranges).unwrap_or_else(|error| panic!("{}: {error}", network.name));
+        let int8 = onnx::to_bytes(&qdq::to_graph(&quantized));
+        assert_eq!(qdq::from_graph(&onnx::from_bytes(&int8).unwrap()).as_ref(), Ok(&quantized), "{}", network.name);
+        let words = plan::plan(&quantized).unwrap_or_else(|error| panic!("{}: {error}", network.name));
+        let (tract, engine) = (answers(&int8, &samples), answers(&plan::to_bytes(&words), &samples));
+        let step = quantized.tensors[quantized.output].scale;
+        let steps = tract.iter().zip(&engine).map(|(t, e)| ((t - e) / step).abs().round()).fold(0.0, f32::max);
+        let sqnr = sqnr_db(&answers(&onnx::to_bytes(&normal), &samples), &engine);
+        println!("{}: {steps} steps from tract, {sqnr:.1} dB above the error against float", network.name);
+        if tract.len() != engine.len() || steps > IMPORTED_STEPS || sqnr.is_nan() || sqnr < IMPORTED_SQNR_DB {
+            failures.push(network.name);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?}: see above");
 }

@@ -48,7 +48,7 @@ pub(super) fn absorb_bias(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
         _ => return None,
     };
     let fits = rw.tensor(bias)?.dims == [outputs] && layer.inputs.len() == 2;
-    let inputs = [layer.inputs.as_slice(), &[bias.clone()]].concat();
+    let inputs = [layer.inputs.as_slice(), std::slice::from_ref(bias)].concat();
     fits.then(|| vec![Node { inputs, outputs: node.outputs.clone(), ..layer.clone() }])
 }
 
