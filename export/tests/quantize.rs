@@ -192,7 +192,7 @@ fn a_network_of_normalized_pixels_takes_bytes() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("costs most") && text.contains("verified in tract on 1000 inputs"), "{text}");
-    let network = qdq::from_graph(&onnx::from_file(&path("int8.onnx")).unwrap()).unwrap();
+    let network = qdq::from_graph(&onnx::from_file(path("int8.onnx")).unwrap()).unwrap();
     // 0.1307 is level 33.3: the zero point is pixel 33.
     assert_eq!((network.tensors[0].scale, network.tensors[0].zero_point), (1.0 / 255.0, -95));
     assert_eq!(network.metadata["input.mean"], (33.0f32 / 255.0).to_string());

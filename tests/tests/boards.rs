@@ -93,7 +93,7 @@ fn every_emulated_board_answers_on_its_serial_line() {
         let firmware = Firmware::program(Program::Serve, board, &bytes).unwrap_or_else(|e| panic!("{e}"));
         let static_bytes = firmware.image.static_bytes;
         let mut line = SerialLine::emulated(firmware).unwrap_or_else(|e| panic!("{e}"));
-        let garbage: Vec<u8> = (0..500u32).map(|i| (i * i >> 3) as u8).collect();
+        let garbage: Vec<u8> = (0..500u32).map(|i| ((i * i) >> 3) as u8).collect();
         line.send(&garbage).expect("a line");
         Request::Row { number: 0, values: &[7; 28] }.send(|byte| line.send(&[byte]).expect("a line"));
 

@@ -66,6 +66,8 @@ mod tests {
         assert_eq!(two(Op::Mul), square([12.0, 16.0, 24.0, 32.0]));
         assert_eq!(two(other("Sub")), square([4.0, 6.0, 2.0, 4.0]));
         assert_eq!(two(other("Div")), square([3.0, 4.0, 1.5, 2.0]));
+        assert_eq!(two(other("Max")), square([6.0, 8.0, 6.0, 8.0]));
+        assert_eq!(result(vec![node("last", other("Max"), &["a", "b", "a"])], &[a(), b()]), None);
         let one = |op| result(vec![node("last", op, &["b"])], &[b()]);
         let perm = with("Transpose", &[("perm", Attribute::Ints(vec![1, 0]))]);
         assert_eq!(one(perm), Some(Tensor::f32(&[1, 2], vec![2.0, 4.0])));

@@ -12,8 +12,11 @@ pub(super) fn evaluate(op: &Op, inputs: &[Option<&Tensor>]) -> Option<Tensor> {
     let input = |position: usize| inputs.get(position).copied().flatten();
     let ints = |position: usize| input(position)?.as_i64();
     let first = input(0)?;
-    let two =
-        |real: fn(f32, f32) -> f32, whole: fn(i64, i64) -> Option<i64>| elementwise(first, input(1)?, real, whole);
+    // Max, Min and Sum may have more: those are left as they are.
+    let two = |real: fn(f32, f32) -> f32, whole: fn(i64, i64) -> Option<i64>| match inputs {
+        [_, Some(second)] => elementwise(first, second, real, whole),
+        _ => None,
+    };
     match op {
         Op::Add => two(|a, b| a + b, i64::checked_add),
         Op::Mul => two(|a, b| a * b, i64::checked_mul),
