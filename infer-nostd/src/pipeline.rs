@@ -70,7 +70,8 @@ impl<'a> Engine<'a> {
 }
 
 impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
-    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`.
+    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`: this plan's own [`Plan::uses`], or
+    /// everything. The union of several plans' will not do where one input is stacked and another is not.
     ///
     /// # Errors
     /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`], [`EngineError::LacksOperators`].
