@@ -23,6 +23,7 @@
 //! ```
 
 pub mod checkpoint;
+mod fused;
 pub mod layers;
 pub mod mnist_cnn;
 pub mod mnist_dsres;

@@ -76,23 +76,23 @@ impl Network for MnistCnn {
         let x = run.conv("conv3", &self.conv3, x);
         let x = run.norm("norm3", &self.norm3, x);
         let x = run.relu("relu3", x);
-        let x = run.plain("pool1", self.pool.forward(x));
+        let x = run.max_pool("pool1", &self.pool, x);
         let x = run.conv("conv4", &self.conv4, x);
         let x = run.norm("norm4", &self.norm4, x);
         let x = run.relu("relu4", x);
         let x = run.conv("conv5", &self.conv5, x);
         let x = run.norm("norm5", &self.norm5, x);
         let x = run.relu("relu5", x);
-        let x = run.plain("pool2", self.pool.forward(x));
+        let x = run.max_pool("pool2", &self.pool, x);
         let x = run.conv("conv6", &self.conv6, x);
         let x = run.norm("norm6", &self.norm6, x);
         let x = run.relu("relu6", x);
         let x = run.conv("conv7", &self.conv7, x);
         let x = run.norm("norm7", &self.norm7, x);
         let x = run.relu("relu7", x);
-        let x = run.plain("pool3", self.pool.forward(x));
+        let x = run.max_pool("pool3", &self.pool, x);
         let x = run.conv("classifier", &self.classifier, x);
-        let x = run.plain("average", self.average.forward(x));
+        let x = run.plain("average", self.average.forward(x.tensor()));
         x.flatten(1, 3)
     }
 }

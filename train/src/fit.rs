@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
     /// One step; returns the mean loss of the batch.
     fn step<N: Network>(&self, state: &mut State<N>, indices: &[usize], sums: &mut Sums) -> Tensor<1> {
         let batch = self.batch(indices, state.epoch);
-        let logits = state.network.forward(batch.images);
+        let logits = state.network.forward_fused(batch.images);
         let loss = cross_entropy(logits.clone(), self.targets(indices));
         let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
         self.update(state, gradients);
