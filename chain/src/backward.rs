@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
 use crate::conv::{Kernel, convolve};
 use crate::forward::{GROUP, Kept, Parameters, Saved, Source, channel_first, in_order, pixel_first};
 use crate::layer::Layer;
@@ -37,7 +38,7 @@ struct Pass<'a> {
 
 /// The gradient of a normalization's output, of all images, with its moments.
 struct Incoming {
-    g: Vec<f32>,
+    g: Buffer,
     /// Σ g and Σ g · (y − mean) of each channel.
     sums: Vec<f64>,
 }
@@ -67,7 +68,7 @@ impl WithSimd for Pass<'_> {
             let (kernel, outgoing) = step.run(simd, &incoming.g);
             layer.unpack_gradient(&kernel, &mut gradient[..block.weights()]);
             match goal {
-                Goal::Images => gradients.images = outgoing.g,
+                Goal::Images => gradients.images = outgoing.g.to_vec(),
                 _ => incoming = outgoing,
             }
         }
@@ -80,7 +81,7 @@ fn incoming<S: Simd>(simd: S, last: &Kept, output: &[f32], count: usize) -> Inco
     let layer = &last.layer;
     let len = layer.block.outputs * layer.pooled[0] * layer.pooled[1];
     assert_eq!(output.len(), count * len, "a gradient of the chain's output");
-    let mut incoming = Incoming::zero(layer, count);
+    let mut incoming = Incoming::new(layer, count);
     let (g, sums) = incoming.groups(layer);
     g.zip(sums).zip(output.par_chunks(GROUP * len)).enumerate().for_each(|(group, ((g, sums), output))| {
         simd.vectorize(Absorb { last, first: group * GROUP, output, g, sums });
@@ -89,9 +90,9 @@ fn incoming<S: Simd>(simd: S, last: &Kept, output: &[f32], count: usize) -> Inco
 }
 
 impl Incoming {
-    fn zero(layer: &Layer, count: usize) -> Self {
+    fn new(layer: &Layer, count: usize) -> Self {
         let sums = count.div_ceil(GROUP) * 2 * layer.channels();
-        Self { g: vec![0.0; count * layer.plane()], sums: vec![0.0; sums] }
+        Self { g: Buffer::any(count * layer.plane()), sums: vec![0.0; sums] }
     }
 
     /// By groups of images.
@@ -197,11 +198,13 @@ impl Step<'_> {
         let (mut outgoing, out_len, sums_len) = match self.goal {
             Goal::Layer(before) => {
                 let layer = &before.layer;
-                (Incoming::zero(layer, self.count), GROUP * layer.plane(), 2 * layer.channels())
+                (Incoming::new(layer, self.count), GROUP * layer.plane(), 2 * layer.channels())
             }
             // One sum a group that nobody reads keeps the shapes alike.
-            Goal::Images => (Incoming { g: vec![0.0; self.count * image], sums: vec![0.0; groups] }, GROUP * image, 1),
-            Goal::Nothing => (Incoming { g: vec![0.0; groups], sums: vec![0.0; groups] }, 1, 1),
+            Goal::Images => {
+                (Incoming { g: Buffer::any(self.count * image), sums: vec![0.0; groups] }, GROUP * image, 1)
+            }
+            Goal::Nothing => (Incoming { g: Buffer::any(groups), sums: vec![0.0; groups] }, 1, 1),
         };
         let out = outgoing.g.par_chunks_mut(out_len).zip(outgoing.sums.par_chunks_mut(sums_len));
         let work = kernels.par_chunks_mut(len).zip(g.par_chunks(GROUP * plane)).zip(out).enumerate();

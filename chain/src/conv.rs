@@ -1,15 +1,14 @@
 //! A convolution of one image, dense or of each channel on its own.
 
-use core::array::from_fn;
-
 use pulp::{Simd, as_arrays};
 
 use crate::layer::Window;
 use crate::pack::{WIDE, blocks};
 use crate::simd::{vectors, vectors_mut};
 
-/// Pixels of a row that are made at once. With [`WIDE`] vectors each, their sums fill 14 of AVX2's 16 registers.
-const PIXELS: usize = 7;
+/// Most pixels of a row that are made at once, by vectors each: as many as AVX2 has registers for their sums, the weights and a pixel; of one
+/// vector each, as many as hide how long an addition takes.
+const PIXELS: [usize; WIDE + 1] = [0, 7, 6];
 
 /// What a convolution multiplies with and adds.
 #[derive(Clone, Copy, Debug)]
@@ -50,29 +49,31 @@ fn dense<S: Simd, const V: usize>(
     y: &mut [f32],
 ) {
     let weights = as_arrays::<V, _>(weights).0;
-    let bias: [S::f32s; V] = from_fn(|v| bias[v]);
+    let bias: [S::f32s; V] = as_arrays(bias).0[0];
     let [height, width] = window.out;
     let y = vectors_mut::<S>(y);
     for row in 0..height {
         let y = &mut y[row * width * window.vectors..][..width * window.vectors];
-        let mut column = 0;
-        while column < width {
+        // Pieces of about one length: a short one would wait for its own sums.
+        let pieces = width.div_ceil(PIXELS[V]);
+        for piece in 0..pieces {
+            let (column, end) = (piece * width / pieces, (piece + 1) * width / pieces);
             let x = &x[window.begin(row) + column * window.step()..];
             let y = &mut y[column * window.vectors + first..];
-            column += match width - column {
+            match end - column {
                 1 => pixels::<S, 1, V>(simd, window, weights, bias, x, y),
                 2 => pixels::<S, 2, V>(simd, window, weights, bias, x, y),
                 3 => pixels::<S, 3, V>(simd, window, weights, bias, x, y),
                 4 => pixels::<S, 4, V>(simd, window, weights, bias, x, y),
                 5 => pixels::<S, 5, V>(simd, window, weights, bias, x, y),
                 6 => pixels::<S, 6, V>(simd, window, weights, bias, x, y),
-                _ => pixels::<S, PIXELS, V>(simd, window, weights, bias, x, y),
-            };
+                _ => pixels::<S, 7, V>(simd, window, weights, bias, x, y),
+            }
         }
     }
 }
 
-/// Makes `P` neighbouring pixels and says how many.
+/// Makes `P` neighbouring pixels.
 #[inline(always)]
 fn pixels<S: Simd, const P: usize, const V: usize>(
     simd: S,
@@ -81,14 +82,15 @@ fn pixels<S: Simd, const P: usize, const V: usize>(
     bias: [S::f32s; V],
     x: &[f32],
     y: &mut [S::f32s],
-) -> usize {
+) {
     let mut sums = [bias; P];
+    // From a tap of the first pixel to the same tap of the last.
+    let (step, span) = (window.step(), (P - 1) * window.step() + 1);
     for (row, weights) in weights.chunks_exact(window.taps).enumerate() {
-        let x = &x[row * window.row..];
-        let pixels: [&[f32]; P] = from_fn(|p| &x[p * window.step()..][..weights.len()]);
-        for (tap, weights) in weights.iter().enumerate() {
+        let x = &x[row * window.row..][..window.taps + span - 1];
+        for (x, weights) in x.windows(span).zip(weights) {
             for p in 0..P {
-                let x = simd.splat_f32s(pixels[p][tap]);
+                let x = simd.splat_f32s(x[p * step]);
                 for v in 0..V {
                     sums[p][v] = simd.mul_add_e_f32s(x, weights[v], sums[p][v]);
                 }
@@ -98,7 +100,6 @@ fn pixels<S: Simd, const P: usize, const V: usize>(
     for (p, sums) in sums.iter().enumerate() {
         y[p * window.vectors..][..V].copy_from_slice(sums);
     }
-    P
 }
 
 #[inline(always)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
 use crate::conv::{Kernel, convolve};
 use crate::layer::Layer;
 use crate::pack::fill;
@@ -48,7 +49,7 @@ pub struct Saved {
 pub(crate) struct Kept {
     pub layer: Layer,
     /// The convolution's output of all images.
-    pub y: Vec<f32>,
+    pub y: Buffer,
     pub affine: Affine,
     /// Of `y` in each channel; 0 without a normalization.
     pub mean: Vec<f32>,
@@ -75,19 +76,55 @@ impl Source<'_> {
                 emit(simd, &kept.layer, &kept.affine, &kept.y[index * plane..][..plane], Place::input(layer), x);
             }
             Self::Images(images) => {
-                let ([height, width], place) = (layer.size, Place::input(layer));
-                let len = layer.block.inputs * height * width;
-                for (channel, plane) in images[index * len..][..len].chunks_exact(height * width).enumerate() {
-                    for (row, plane) in plane.chunks_exact(width).enumerate() {
-                        let x = &mut x[place.begin + row * place.row + channel..];
-                        for (x, value) in x.iter_mut().step_by(layer.pixel).zip(plane) {
-                            *x = *value;
-                        }
-                    }
-                }
+                let len = layer.block.inputs * layer.size[0] * layer.size[1];
+                let image = &images[index * len..][..len];
+                if layer.gathered { gather(layer, image, x) } else { pixels(layer, image, x) }
             }
         }
     }
+}
+
+/// An image's pixels, its channels side by side, inside the padding.
+fn pixels(layer: &Layer, image: &[f32], x: &mut [f32]) {
+    let ([height, width], place) = (layer.size, Place::input(layer));
+    for (channel, plane) in image.chunks_exact(height * width).enumerate() {
+        for (row, plane) in plane.chunks_exact(width).enumerate() {
+            let x = &mut x[place.begin + row * place.row + channel..];
+            for (x, value) in x.iter_mut().step_by(layer.pixel).zip(plane) {
+                *x = *value;
+            }
+        }
+    }
+}
+
+/// For each pixel of the output the window that it is made from: rows, columns, channels. What lies outside the image stays zero.
+fn gather(layer: &Layer, image: &[f32], x: &mut [f32]) {
+    let (block, [height, width]) = (&layer.block, layer.size);
+    let ([rows, columns], taps) = (block.kernel, layer.window().taps);
+    for tap in 0..taps {
+        let (channel, place) = (tap % block.inputs, tap / block.inputs);
+        let plane = &image[channel * height * width..][..height * width];
+        let inside = |d: usize, offset: usize| {
+            let first = block.padding[d].saturating_sub(offset).div_ceil(block.stride[d]);
+            let end = (layer.size[d] + block.padding[d]).saturating_sub(offset).div_ceil(block.stride[d]);
+            first..end.min(layer.convolved[d])
+        };
+        let (row, column) = (place / columns, place % columns);
+        let across = inside(1, column);
+        if across.is_empty() {
+            continue;
+        }
+        for out in inside(0, row) {
+            let plane = &plane[(out * block.stride[0] + row - block.padding[0]) * width..][..width];
+            let plane = &plane[across.start * block.stride[1] + column - block.padding[1]..];
+            let x = &mut x[(out * layer.convolved[1] + across.start) * taps + tap..];
+            let pixels = x.iter_mut().step_by(taps).zip(plane.iter().step_by(block.stride[1]));
+            for (x, value) in pixels.take(across.len()) {
+                *x = *value;
+            }
+        }
+    }
+    debug_assert_eq!(taps, rows * columns * block.inputs);
 }
 
 /// The parameters of a block.
@@ -161,11 +198,11 @@ fn convolution<S: Simd>(
     source: Source,
     parameters: Parameters,
     count: usize,
-) -> (Vec<f32>, Vec<f64>) {
+) -> (Buffer, Vec<f64>) {
     let (plane, moments) = (layer.plane(), 2 * layer.channels());
     let weights = layer.pack(parameters.weights);
     let bias = fill(parameters.bias.iter().copied().chain(core::iter::repeat(0.0)).take(layer.channels()), layer.lanes);
-    let mut y = vec![0.0; count * plane];
+    let mut y = Buffer::any(count * plane);
     let mut sums = vec![0.0; count.div_ceil(GROUP) * moments];
     let groups = y.par_chunks_mut(GROUP * plane).zip(sums.par_chunks_mut(moments)).enumerate();
     groups.for_each_init(
@@ -229,7 +266,7 @@ fn mean_and_variance(layer: &Layer, sums: &[f64], count: usize) -> impl Iterator
     mean.chain(variance).collect::<Vec<_>>().into_iter()
 }
 
-fn kept(layer: Layer, y: Vec<f32>, parameters: Parameters, statistics: &[f32]) -> Kept {
+fn kept(layer: Layer, y: Buffer, parameters: Parameters, statistics: &[f32]) -> Kept {
     let (outputs, lanes) = (layer.block.outputs, layer.lanes);
     let Some(epsilon) = layer.block.norm else {
         let affine = Affine { scale: fill(vec![1.0; outputs], lanes), shift: fill(vec![0.0; outputs], lanes) };

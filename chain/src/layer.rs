@@ -16,8 +16,10 @@ pub struct Layer {
     pub pooled: [usize; 2],
     /// Where the block's parameters begin in the chain's.
     pub parameters: usize,
-    /// Numbers from one pixel of the input to the next.
+    /// Channels of the input, filled up to whole vectors unless `gathered`.
     pub pixel: usize,
+    /// Whether the input lies as windows, one for each pixel of the output, and not as an image.
+    pub gathered: bool,
 }
 
 /// How a convolution walks over the padded image in front of it.
@@ -44,8 +46,8 @@ impl Layer {
     pub fn all(chain: &Chain, lanes: usize) -> Vec<Self> {
         let (mut size, mut parameters) = (chain.size, 0);
         let layer = |(index, block): (usize, &Block)| {
-            // Few channels of an image would waste most of a vector, and a dense convolution reads its input number by number.
-            let narrow = index == 0 && !block.depthwise && block.inputs < lanes;
+            // Few channels would waste most of a vector, and a kernel's row would be short.
+            let gathered = index == 0 && !block.depthwise && block.inputs < lanes;
             let layer = Self {
                 block: block.clone(),
                 lanes,
@@ -53,7 +55,8 @@ impl Layer {
                 convolved: block.convolved(size),
                 pooled: block.size(size),
                 parameters,
-                pixel: if narrow { block.inputs } else { block.inputs.next_multiple_of(lanes) },
+                pixel: if gathered { block.inputs } else { block.inputs.next_multiple_of(lanes) },
+                gathered,
             };
             size = layer.pooled;
             parameters += block.parameters();
@@ -84,16 +87,14 @@ impl Layer {
 
     /// The convolution itself.
     pub fn window(&self) -> Window {
-        let [_, width] = self.size;
-        Window {
-            taps: self.block.kernel[1] * self.pixel,
-            rows: self.block.kernel[0],
-            row: (width + 2 * self.block.padding[1]) * self.pixel,
-            pixel: self.pixel,
-            stride: self.block.stride,
-            out: self.convolved,
-            vectors: self.vectors(),
-        }
+        let [rows, columns] = self.block.kernel;
+        let width = self.size[1] + 2 * self.block.padding[1];
+        let taps = rows * columns * self.pixel;
+        let (rows, taps, pixel, stride, width) = match self.gathered {
+            true => (1, taps, taps, [1, 1], self.convolved[1]),
+            false => (rows, taps / rows, self.pixel, self.block.stride, width),
+        };
+        Window { taps, rows, row: width * pixel, pixel, stride, out: self.convolved, vectors: self.vectors() }
     }
 
     /// The convolution from the output's gradient to the input's: the kernel turned by half a turn, over an image in which the output's pixels lie
@@ -112,14 +113,17 @@ impl Layer {
         }
     }
 
-    /// Numbers of the padded input image.
+    /// Numbers of the padded input image, and a pixel more: rows of whole steps are read from any tap on.
     pub fn padded(&self) -> usize {
-        (self.size[0] + 2 * self.block.padding[0]) * self.window().row
+        let window = self.window();
+        let height = if self.gathered { self.convolved[0] } else { self.size[0] + 2 * self.block.padding[0] };
+        height * window.row + window.taps + window.step()
     }
 
-    /// Numbers of the padded gradient of the output.
+    /// Numbers of the padded gradient of the output, and a pixel more.
     pub fn padded_gradient(&self) -> usize {
-        (self.size[0] + self.block.kernel[0] - 1) * self.gradient_window().row
+        let height = self.size[0] + self.block.kernel[0] - 1;
+        height * self.gradient_window().row + self.gradient_step() + self.channels()
     }
 
     /// Where pixel (row, 0) of the output lies in its padded gradient.

@@ -16,6 +16,7 @@
 //! groups are taken in order.
 
 mod backward;
+mod buffer;
 mod conv;
 mod forward;
 mod layer;

@@ -1,7 +1,5 @@
 //! The gradient of a kernel: what each weight was multiplied with, times the gradient of what it was added to.
 
-use core::array::from_fn;
-
 use pulp::Simd;
 
 use crate::layer::Layer;
@@ -23,12 +21,14 @@ pub fn accumulate<S: Simd>(simd: S, layer: &Layer, x: &[f32], dy: &[f32], gradie
             let mut tap = 0;
             while tap < window.taps {
                 let place = Place { tap, first };
-                let left = window.taps - tap;
+                // A tile reads numbers of one pixel and its neighbours to the right: no more than there are from one pixel to the next.
+                let left = (window.taps - tap).min(window.step());
                 tap += match wide {
                     WIDE if left >= 6 => taps::<S, 6, WIDE>(simd, layer, x, dy, place, gradient),
                     WIDE if left >= 3 => taps::<S, 3, WIDE>(simd, layer, x, dy, place, gradient),
                     WIDE => taps::<S, 1, WIDE>(simd, layer, x, dy, place, gradient),
                     _ if left >= 12 => taps::<S, 12, 1>(simd, layer, x, dy, place, gradient),
+                    _ if left >= 8 => taps::<S, 8, 1>(simd, layer, x, dy, place, gradient),
                     _ if left >= 3 => taps::<S, 3, 1>(simd, layer, x, dy, place, gradient),
                     _ => taps::<S, 1, 1>(simd, layer, x, dy, place, gradient),
                 };
@@ -57,25 +57,25 @@ fn taps<S: Simd, const T: usize, const V: usize>(
     let window = layer.window();
     let [height, width] = window.out;
     let (x_step, dy_step) = (window.step(), layer.gradient_step() / S::F32_LANES);
-    let mut sums: [[S::f32s; V]; T] = from_fn(|t| from_fn(|v| gradient[(tap + t) * window.vectors + first + v]));
+    assert!(T <= x_step && V <= dy_step, "taps of one pixel, vectors of one pixel");
+    let mut sums = [[simd.splat_f32s(0.0); V]; T];
     for row in 0..height {
-        let mut x = &x[window.begin(row) + tap..];
-        let mut dy = &dy[layer.gradient_row(row) / S::F32_LANES + first..];
-        for column in 0..width {
-            let (pixel, gradient) = (&x[..T], &dy[..V]);
+        let x = &x[window.begin(row) + tap..][..width * x_step];
+        let dy = &dy[layer.gradient_row(row) / S::F32_LANES + first..][..width * dy_step];
+        for (x, dy) in x.chunks_exact(x_step).zip(dy.chunks_exact(dy_step)) {
             for t in 0..T {
-                let pixel = simd.splat_f32s(pixel[t]);
+                let x = simd.splat_f32s(x[t]);
                 for v in 0..V {
-                    sums[t][v] = simd.mul_add_e_f32s(pixel, gradient[v], sums[t][v]);
+                    sums[t][v] = simd.mul_add_e_f32s(x, dy[v], sums[t][v]);
                 }
-            }
-            if column + 1 < width {
-                (x, dy) = (&x[x_step..], &dy[dy_step..]);
             }
         }
     }
     for (t, sums) in sums.iter().enumerate() {
-        gradient[(tap + t) * window.vectors + first..][..V].copy_from_slice(sums);
+        let gradient = &mut gradient[(tap + t) * window.vectors + first..][..V];
+        for v in 0..V {
+            gradient[v] = simd.add_f32s(gradient[v], sums[v]);
+        }
     }
     T
 }
