@@ -39,30 +39,38 @@ pub struct MnistCnn {
     average: AdaptiveAvgPool2d,
 }
 
+impl MnistCnn {
+    /// The same layers with `width` times the channels.
+    pub(crate) fn with_width(width: usize, device: &Device) -> Self {
+        let [first, second, third] = [8, 16, 32].map(|channels| channels * width);
+        Self {
+            conv1: conv3x3(1, first, 1, device),
+            norm1: batch_norm(first, device),
+            conv2: conv3x3(first, first, 1, device),
+            norm2: batch_norm(first, device),
+            conv3: conv3x3(first, first, 1, device),
+            norm3: batch_norm(first, device),
+            conv4: conv3x3(first, second, 1, device),
+            norm4: batch_norm(second, device),
+            conv5: conv3x3(second, second, 1, device),
+            norm5: batch_norm(second, device),
+            conv6: conv3x3(second, third, 1, device),
+            norm6: batch_norm(third, device),
+            conv7: conv3x3(third, third, 1, device),
+            norm7: batch_norm(third, device),
+            classifier: pointwise(third, 10, device),
+            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+            average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
+        }
+    }
+}
+
 impl Network for MnistCnn {
     const NAME: &'static str = "mnist-cnn";
     const INPUT: [usize; 3] = [1, 28, 28];
 
     fn new(device: &Device) -> Self {
-        Self {
-            conv1: conv3x3(1, 8, 1, device),
-            norm1: batch_norm(8, device),
-            conv2: conv3x3(8, 8, 1, device),
-            norm2: batch_norm(8, device),
-            conv3: conv3x3(8, 8, 1, device),
-            norm3: batch_norm(8, device),
-            conv4: conv3x3(8, 16, 1, device),
-            norm4: batch_norm(16, device),
-            conv5: conv3x3(16, 16, 1, device),
-            norm5: batch_norm(16, device),
-            conv6: conv3x3(16, 32, 1, device),
-            norm6: batch_norm(32, device),
-            conv7: conv3x3(32, 32, 1, device),
-            norm7: batch_norm(32, device),
-            classifier: pointwise(32, 10, device),
-            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
-            average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
-        }
+        Self::with_width(1, device)
     }
 
     fn forward_observed(&self, images: Tensor<4>, observe: &mut impl Observe) -> Tensor<2> {

@@ -29,6 +29,28 @@ pub enum TrainError {
         /// The data's.
         found: [usize; 3],
     },
+    /// A recipe that is not one.
+    #[error("{}: not a recipe: {reason}; `card.json` of a run holds one, under \"recipe\"", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A teacher for other images.
+    #[error(
+        "teacher {teacher} takes images of {found:?} (channels, height, width), but {network} takes {expected:?}; choose another teacher"
+    )]
+    TeacherInput {
+        /// The teacher's network and hash.
+        teacher: String,
+        /// The network that is to learn.
+        network: &'static str,
+        /// Its input.
+        expected: [usize; 3],
+        /// The teacher's.
+        found: [usize; 3],
+    },
     /// Too few images to split and train on.
     #[error("{data}: {found} training images are too few; at least {least} are needed")]
     TooFew {
