@@ -10,6 +10,9 @@ use crate::simd::{vectors, vectors_mut};
 /// vector each, as many as hide how long an addition takes.
 const PIXELS: [usize; WIDE + 1] = [0, 7, 6];
 
+/// Most pixels of a row that [`columns`] makes at once, beside three vectors of weights.
+const COLUMNS: usize = 10;
+
 /// What a convolution multiplies with and adds.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel<'a> {
@@ -30,7 +33,13 @@ pub fn convolve<S: Simd>(simd: S, window: &Window, kernel: Kernel, x: &[f32], y:
     for (first, wide) in blocks(window.vectors) {
         let (block, rest) = weights.split_at(window.rows * window.taps * wide);
         let bias = &vectors::<S>(kernel.bias)[first..];
+        // One vector of three columns' sums leaves registers for the weights of all three.
+        let by_columns = window.taps == 3 * window.pixel && window.stride[1] == 1;
         match wide {
+            1 if by_columns && window.pixel == S::F32_LANES => {
+                columns(simd, window, S::F32_LANES, block, bias[0], x, first, y);
+            }
+            1 if by_columns => columns(simd, window, window.pixel, block, bias[0], x, first, y),
             WIDE => dense::<S, WIDE>(simd, window, block, bias, x, first, y),
             _ => dense::<S, 1>(simd, window, block, bias, x, first, y),
         }
@@ -99,6 +108,81 @@ fn pixels<S: Simd, const P: usize, const V: usize>(
     }
     for (p, sums) in sums.iter().enumerate() {
         y[p * window.vectors..][..V].copy_from_slice(sums);
+    }
+}
+
+/// As [`dense`] with one vector, for kernels of three columns and neighbouring windows: a number of the image meets the weights of all three columns
+/// at once. `pixel` is the window's; where the compiler knows it, addresses are constants.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn columns<S: Simd>(
+    simd: S,
+    window: &Window,
+    pixel: usize,
+    weights: &[S::f32s],
+    bias: S::f32s,
+    x: &[f32],
+    first: usize,
+    y: &mut [f32],
+) {
+    let [height, width] = window.out;
+    let y = vectors_mut::<S>(y);
+    let pieces = width.div_ceil(COLUMNS);
+    for row in 0..height {
+        for piece in 0..pieces {
+            let (column, end) = (piece * width / pieces, (piece + 1) * width / pieces);
+            let x = &x[window.begin(row) + column * pixel..];
+            let y = &mut y[(row * width + column) * window.vectors + first..];
+            match end - column {
+                1 => column_pixels::<S, 1>(simd, window, pixel, weights, bias, x, y),
+                2 => column_pixels::<S, 2>(simd, window, pixel, weights, bias, x, y),
+                3 => column_pixels::<S, 3>(simd, window, pixel, weights, bias, x, y),
+                4 => column_pixels::<S, 4>(simd, window, pixel, weights, bias, x, y),
+                5 => column_pixels::<S, 5>(simd, window, pixel, weights, bias, x, y),
+                6 => column_pixels::<S, 6>(simd, window, pixel, weights, bias, x, y),
+                7 => column_pixels::<S, 7>(simd, window, pixel, weights, bias, x, y),
+                8 => column_pixels::<S, 8>(simd, window, pixel, weights, bias, x, y),
+                9 => column_pixels::<S, 9>(simd, window, pixel, weights, bias, x, y),
+                _ => column_pixels::<S, COLUMNS>(simd, window, pixel, weights, bias, x, y),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn column_pixels<S: Simd, const P: usize>(
+    simd: S,
+    window: &Window,
+    pixel: usize,
+    weights: &[S::f32s],
+    bias: S::f32s,
+    x: &[f32],
+    y: &mut [S::f32s],
+) {
+    let mut sums = [bias; P];
+    // From a channel of the first pixel to the same channel of the last that is read.
+    let span = (P + 1) * pixel + 1;
+    for (row, weights) in weights.chunks_exact(3 * pixel).enumerate() {
+        let x = &x[row * window.row..][..pixel + span - 1];
+        let (left, rest) = weights.split_at(pixel);
+        let (middle, right) = rest.split_at(pixel);
+        for (x, (left, (middle, right))) in x.windows(span).zip(left.iter().zip(middle.iter().zip(right))) {
+            for p in 0..P + 2 {
+                let x = simd.splat_f32s(x[p * pixel]);
+                if p < P {
+                    sums[p] = simd.mul_add_e_f32s(x, *left, sums[p]);
+                }
+                if (1..=P).contains(&p) {
+                    sums[p - 1] = simd.mul_add_e_f32s(x, *middle, sums[p - 1]);
+                }
+                if p >= 2 {
+                    sums[p - 2] = simd.mul_add_e_f32s(x, *right, sums[p - 2]);
+                }
+            }
+        }
+    }
+    for (p, sum) in sums.iter().enumerate() {
+        y[p * window.vectors] = *sum;
     }
 }
 

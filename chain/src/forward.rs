@@ -117,10 +117,9 @@ fn gather(layer: &Layer, image: &[f32], x: &mut [f32]) {
         for out in inside(0, row) {
             let plane = &plane[(out * block.stride[0] + row - block.padding[0]) * width..][..width];
             let plane = &plane[across.start * block.stride[1] + column - block.padding[1]..];
-            let x = &mut x[(out * layer.convolved[1] + across.start) * taps + tap..];
-            let pixels = x.iter_mut().step_by(taps).zip(plane.iter().step_by(block.stride[1]));
-            for (x, value) in pixels.take(across.len()) {
-                *x = *value;
+            let x = &mut x[(out * layer.convolved[1] + across.start) * taps..][..across.len() * taps];
+            for (x, plane) in x.chunks_exact_mut(taps).zip(plane.chunks(block.stride[1])) {
+                x[tap] = plane[0];
             }
         }
     }

@@ -55,15 +55,16 @@ fn emit_pool<S: Simd>(simd: S, layer: &Layer, affine: &Affine, y: &[f32], place:
     for row in 0..layer.pooled[0] {
         let out = &mut out[place.begin + row * place.row..][..layer.pooled[1] * channels * S::F32_LANES];
         let y = &y[row * pool * width..][..pool * width];
-        for (column, out) in vectors_mut::<S>(out).chunks_exact_mut(channels).enumerate() {
-            for (c, out) in out.iter_mut().enumerate() {
+        for c in 0..channels {
+            let (scale, shift) = (scale[c], shift[c]);
+            for (column, out) in vectors_mut::<S>(out).chunks_exact_mut(channels).enumerate() {
                 let y = &y[column * pool * channels + c..];
-                let mut most = clamp(simd, bounds, simd.mul_add_e_f32s(y[0], scale[c], shift[c]));
+                let mut most = clamp(simd, bounds, simd.mul_add_e_f32s(y[0], scale, shift));
                 for at in window(pool, width, channels).skip(1) {
-                    let value = clamp(simd, bounds, simd.mul_add_e_f32s(y[at], scale[c], shift[c]));
+                    let value = clamp(simd, bounds, simd.mul_add_e_f32s(y[at], scale, shift));
                     most = simd.max_f32s(most, value);
                 }
-                *out = most;
+                out[c] = most;
             }
         }
     }
@@ -94,19 +95,20 @@ fn absorb_pool<S: Simd>(simd: S, layer: &Layer, affine: &Affine, y: &[f32], dz: 
         let y = &y[row * pool * width..][..pool * width];
         let g = &mut g[row * pool * width..][..pool * width];
         let dz = &dz[row * layer.pooled[1] * channels..][..layer.pooled[1] * channels];
-        for (column, dz) in dz.chunks_exact(channels).enumerate() {
-            for (c, dz) in dz.iter().enumerate() {
+        for c in 0..channels {
+            let (scale, shift) = (scale[c], shift[c]);
+            for (column, dz) in dz.chunks_exact(channels).enumerate() {
                 let begin = column * pool * channels + c;
                 let (y, g) = (&y[begin..], &mut g[begin..]);
-                let mut most = clamp(simd, bounds, simd.mul_add_e_f32s(y[0], scale[c], shift[c]));
+                let mut most = clamp(simd, bounds, simd.mul_add_e_f32s(y[0], scale, shift));
                 for at in window(pool, width, channels).skip(1) {
-                    let value = clamp(simd, bounds, simd.mul_add_e_f32s(y[at], scale[c], shift[c]));
+                    let value = clamp(simd, bounds, simd.mul_add_e_f32s(y[at], scale, shift));
                     most = simd.max_f32s(most, value);
                 }
                 // The first of equal values takes it all.
-                let mut rest = *dz;
+                let mut rest = dz[c];
                 for at in window(pool, width, channels) {
-                    let value = simd.mul_add_e_f32s(y[at], scale[c], shift[c]);
+                    let value = simd.mul_add_e_f32s(y[at], scale, shift);
                     let open =
                         simd.and_m32s(simd.less_than_f32s(bounds[0], value), simd.less_than_f32s(value, bounds[1]));
                     let taken = simd.equal_f32s(clamp(simd, bounds, value), most);
