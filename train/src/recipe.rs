@@ -94,6 +94,7 @@ impl Recipe {
             ("warm_up", self.warm_up, 0.0, 1.0),
             ("start_divisor", self.start_divisor, 1.0, f64::MAX),
             ("end_divisor", self.end_divisor, 1.0, f64::MAX),
+            ("muon_rate", self.muon_rate, 0.0, f64::MAX),
             ("weight_decay", self.weight_decay.into(), 0.0, f64::MAX),
             ("label_smoothing", self.label_smoothing.into(), 0.0, 1.0),
             ("ema_decay", self.ema_decay, 0.0, 1.0),
