@@ -129,7 +129,8 @@ impl<'a> Run<'a> {
 
     fn begin<N: Network>(&self) -> Result<State<N>, TrainError> {
         let Settings { out, device, recipe, .. } = self.settings;
-        let optimizer = optimizer::adamw(recipe);
+        let fresh = N::new(&device.clone().autodiff());
+        let optimizer = optimizer::new(recipe, &fresh);
         if self.settings.resume {
             let state: State<N> = resume::load(out, &self.identity, optimizer, device)?;
             metrics::truncate(out, state.epoch)?;
@@ -139,7 +140,7 @@ impl<'a> Run<'a> {
             return Err(TrainError::Unfinished { path: out.join(resume::FOLDER) });
         }
         metrics::truncate(out, 0)?;
-        let network = init::initialize(N::new(&device.clone().autodiff()), self.settings.seed);
+        let network = init::initialize(fresh, self.settings.seed);
         Ok(State { ema: network.valid(), network, optimizer, epoch: 0, step: 0, seconds: 0.0 })
     }
 

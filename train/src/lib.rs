@@ -31,6 +31,7 @@ pub mod files;
 pub mod fit;
 pub mod init;
 pub mod metrics;
+mod muon;
 pub mod optimizer;
 pub mod progress;
 pub mod random;

@@ -96,7 +96,7 @@ impl Visit for Train<'_> {
         let arguments = self.arguments;
         let settings = arguments.settings()?;
         let data = arguments.training_data()?;
-        let split = split(&data, settings.seed)?;
+        let split = split(&data)?;
         eprintln!("{}", beginning::<N>(&settings, &data, &split));
         let progress = |steps, done| Progress::new(steps, settings.epochs, done);
         let outcome = fit::<N>(&settings, &data, &split, progress)?;

@@ -1,14 +1,24 @@
-//! AdamW in two groups of parameters.
+//! AdamW in two groups of parameters, and Muon for the kernels that mix channels.
 
-use burn::module::ParamGroup;
+use burn::module::{Module, ParamGroup};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 
+use crate::muon::{KernelMuon, mixing_kernels};
 use crate::recipe::Recipe;
+
+/// The optimizer of the recipe for the parameters of `network`.
+pub fn new(recipe: &Recipe, network: &impl Module) -> ModuleOptimizer {
+    let kernels = mixing_kernels(network);
+    if recipe.muon_rate == 0.0 || kernels.is_empty() {
+        return adamw(recipe);
+    }
+    adamw(recipe).with_group(ParamGroup::from_paths(kernels), KernelMuon::new(recipe), None)
+}
 
 /// AdamW for all parameters; only kernels (the fields called `weight`, of convolutions and linear
 /// layers) decay. A decaying BatchNorm scale or bias would change what the network can say, and not
 /// how smoothly it says it.
-pub fn adamw(recipe: &Recipe) -> ModuleOptimizer {
+fn adamw(recipe: &Recipe) -> ModuleOptimizer {
     // PyTorch's ε. burn's own default, 1e-5, damps parameters with small gradients.
     let adamw = AdamWConfig::new().with_epsilon(1e-8);
     let kernels = ParamGroup::from_regex(r"(^|\.)weight$").expect("a regular expression");

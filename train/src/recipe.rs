@@ -24,7 +24,9 @@ pub struct Recipe {
     pub start_divisor: f64,
     /// First learning rate over the last one.
     pub end_divisor: f64,
-    /// AdamW's decoupled weight decay, on the kernels of convolutions and linear layers only.
+    /// Muon's learning rate over the schedule's, for the kernels that mix channels; 0 is AdamW for them too.
+    pub muon_rate: f64,
+    /// Decoupled weight decay, on the kernels of convolutions and linear layers only.
     pub weight_decay: f32,
     /// The part of the target that is spread evenly over all classes.
     pub label_smoothing: f32,
@@ -61,6 +63,7 @@ impl Default for Recipe {
             warm_up: 0.3,
             start_divisor: 25.0,
             end_divisor: 1e4,
+            muon_rate: 2.0,
             weight_decay: 0.02,
             label_smoothing: 0.01,
             ema_decay: 0.998,
@@ -91,6 +94,7 @@ impl Recipe {
             ("warm_up", self.warm_up, 0.0, 1.0),
             ("start_divisor", self.start_divisor, 1.0, f64::MAX),
             ("end_divisor", self.end_divisor, 1.0, f64::MAX),
+            ("muon_rate", self.muon_rate, 0.0, f64::MAX),
             ("weight_decay", self.weight_decay.into(), 0.0, f64::MAX),
             ("label_smoothing", self.label_smoothing.into(), 0.0, 1.0),
             ("ema_decay", self.ema_decay, 0.0, 1.0),

@@ -31,7 +31,7 @@ fn digits() -> Dataset {
 }
 
 fn run(settings: &Settings, data: &Dataset) -> Result<(), TrainError> {
-    let split = split(data, settings.seed)?;
+    let split = split(data)?;
     fit::<MnistDsRes>(settings, data, &split, |_, _| Progress::silent()).map(drop)
 }
 
