@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use data::Dataset;
-use models::{Network, checkpoint};
+use models::{Network, Task, checkpoint};
 
 use crate::batch::Batch;
 use crate::error::TrainError;
@@ -61,9 +61,9 @@ pub fn fit<N: Network>(
     split: &Split,
     progress: impl FnOnce(usize, usize) -> Progress,
 ) -> Result<Outcome<N>, TrainError> {
-    fits_network::<N>(data)?;
+    let task = task::<N>(data)?;
     files::make_folder(&settings.out)?;
-    let run = Run::new::<N>(settings, data, split);
+    let run = Run::new::<N>(settings, data, split, task);
     let mut state: State<N> = run.begin()?;
     let mut progress = progress(run.steps, state.step);
     let last = settings.stop_after.unwrap_or(settings.epochs);
@@ -88,6 +88,7 @@ struct Run<'a> {
     steps: usize,
     schedule: OneCycle,
     identity: Identity,
+    task: Task,
 }
 
 /// Sums over the images of an epoch. They stay on the device, so that a step waits for nothing.
@@ -111,18 +112,18 @@ impl Sums {
 }
 
 impl<'a> Run<'a> {
-    fn new<N: Network>(settings: &'a Settings, data: &'a Dataset, split: &'a Split) -> Self {
+    fn new<N: Network>(settings: &'a Settings, data: &'a Dataset, split: &'a Split, task: Task) -> Self {
         let steps = settings.epochs * split.train.len().div_ceil(settings.recipe.batch);
         let schedule = OneCycle::new(&settings.recipe, steps);
         let identity = identity::<N>(settings, data, split);
-        Self { settings, data, split, steps, schedule, identity }
+        Self { settings, data, split, steps, schedule, identity, task }
     }
 
     fn begin<N: Network>(&self) -> Result<State<N>, TrainError> {
         let Settings { out, device, recipe, .. } = self.settings;
         let optimizer = optimizer::adamw(recipe);
         if self.settings.resume {
-            let state: State<N> = resume::load(out, &self.identity, optimizer, device)?;
+            let state: State<N> = resume::load(out, &self.identity, &self.task, optimizer, device)?;
             metrics::truncate(out, state.epoch)?;
             return Ok(state);
         }
@@ -130,7 +131,7 @@ impl<'a> Run<'a> {
             return Err(TrainError::Unfinished { path: out.join(resume::FOLDER) });
         }
         metrics::truncate(out, 0)?;
-        let network = init::initialize(N::new(&device.clone().autodiff()), self.settings.seed);
+        let network = init::initialize(N::build(&self.task, &device.clone().autodiff()), self.settings.seed);
         Ok(State { ema: network.valid(), network, optimizer, epoch: 0, step: 0, seconds: 0.0 })
     }
 
@@ -237,10 +238,9 @@ fn identity<N: Network>(settings: &Settings, data: &Dataset, split: &Split) -> I
     }
 }
 
-fn fits_network<N: Network>(data: &Dataset) -> Result<(), TrainError> {
-    let found = [data.channels, data.height, data.width];
-    if found == N::INPUT {
-        return Ok(());
-    }
-    Err(TrainError::ImageShape { data: data.name.clone(), network: N::NAME, expected: N::INPUT, found })
+/// What the data asks of a network.
+fn task<N: Network>(data: &Dataset) -> Result<Task, TrainError> {
+    let task = Task { input: [data.channels, data.height, data.width], classes: data.classes };
+    let unfit = |reason| TrainError::Unfit { data: data.name.clone(), network: N::NAME, reason };
+    N::fits(&task).map_err(unfit).map(|()| task)
 }

@@ -38,13 +38,19 @@ fn a_run_writes_a_checkpoint_a_card_and_metrics_and_leaves_nothing_else() {
     let names = fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
-    assert_eq!(names, ["card.json", "checkpoint.bpk", "metrics.jsonl"]);
+    assert_eq!(names, ["card.json", "checkpoint.bpk", "metrics.jsonl", "report.html", "report.json"]);
 
     models::checkpoint::load::<MnistDsRes>(&out.path().join("checkpoint.bpk"), &Device::flex()).unwrap();
     let card: Card = serde_json::from_slice(&fs::read(out.path().join("card.json")).unwrap()).unwrap();
     assert_eq!((card.network.as_str(), card.parameters), ("mnist-dsres", 9_086));
     assert_eq!((card.data.train_images, card.data.validation_images, card.test_images), (220, 20, 2_000));
     assert_eq!(fs::read_to_string(out.path().join("metrics.jsonl")).unwrap().lines().count(), 3);
+
+    let run = report::file::read(out.path()).unwrap();
+    assert_eq!((run.history.len(), run.source.as_str(), run.labels.len()), (3, "digits", 2_000));
+    assert_eq!(run.judgements[0].errors(&run.labels), card.test_errors);
+    assert_eq!(run.judgements[0].curves.len(), 3);
+    assert_eq!(fs::read_to_string(out.path().join("report.html")).unwrap(), report::page(&run));
 }
 
 #[test]
