@@ -8,7 +8,7 @@ use crate::html::{escape, short};
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 40.0;
-const TOP: f64 = 18.0;
+const TOP: f64 = 22.0;
 const BOTTOM: f64 = 40.0;
 
 /// Between two labels at the lines' ends.
@@ -119,8 +119,8 @@ impl Frame {
         let range = chart.least_range.into_iter().flat_map(|(low, high)| [low, high]);
         let (low, high) = bounds(points().map(|point| point.1).chain(range).map(|value| chart.scale.height(value)));
         let longest = chart.lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
-        // Room above and below, and a height where all values are the same.
-        let room = ((high - low) * 0.06).max(0.05);
+        // Room above and below; where all values are the same, a part of the value.
+        let room = if high > low { (high - low) * 0.06 } else { (high.abs() * 0.06).max(1e-6) };
         Self { x, right: WIDTH - 12.0 - LETTER * longest as f64, y: (low - room, high + room), scale: chart.scale }
     }
 
@@ -185,7 +185,7 @@ impl Chart {
         let middle = (LEFT + right) / 2.0;
         let _ =
             writeln!(svg, "<text class=\"name mid\" x=\"{middle}\" y=\"{}\">{}</text>", HEIGHT - 6.0, escape(&self.x));
-        let _ = writeln!(svg, "<text class=\"name\" x=\"2\" y=\"{}\">{}</text>", TOP - 6.0, escape(&self.y));
+        let _ = writeln!(svg, "<text class=\"name\" x=\"2\" y=\"{}\">{}</text>", TOP - 11.0, escape(&self.y));
     }
 
     /// As many of the points' own values as there is room for.
@@ -268,7 +268,7 @@ mod tests {
     fn a_value_is_where_it_belongs() {
         let svg = chart(Scale::Linear, &[&[(0.0, 0.0), (1.0, 100.0)]]).svg();
         // 6 % of room on either side of 0 to 100, and two letters of room on the right.
-        assert!(svg.contains("points=\"40.0,180.8 314.4,27.2\""), "{svg}");
+        assert!(svg.contains("points=\"40.0,181.0 314.4,31.0\""), "{svg}");
         assert!(svg.contains("aria-label=\"a &lt; b\""), "{svg}");
     }
 

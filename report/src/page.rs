@@ -41,7 +41,7 @@ fn headline(run: &Run) -> String {
         let accuracy = percent(run.labels.len() - errors, run.labels.len());
         figures.push((
             accuracy,
-            format!("test accuracy, {}: {} errors in {test}", escape(&judgement.name), grouped(errors)),
+            format!("{} test accuracy, {} in {test}", escape(&judgement.name), counted(errors, "error")),
         ));
     }
     figures.push((grouped(run.parameters), "parameters".into()));
@@ -58,6 +58,11 @@ fn headline(run: &Run) -> String {
         run.classes.len(),
         figures.collect::<String>()
     )
+}
+
+/// A number of things.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// In percent, with as many decimals as the number of images bears.
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn figures_and_names_are_the_runs() {
         let html = page(&small());
-        assert!(html.contains("<b>66.7 %</b><span>test accuracy, float: 1 errors in 3</span>"), "{html}");
+        assert!(html.contains("<b>66.7 %</b><span>float test accuracy, 1 error in 3</span>"), "{html}");
         assert!(html.contains("<b>1\u{2009}234</b>") && html.contains("<b>1 min 01 s</b>"));
         assert!(html.contains("dog &lt;b&gt;") && !html.contains("dog <b>"));
     }

@@ -53,20 +53,19 @@ fn figure(run: &Run, judgement: &Judgement, misread: &Misread) -> String {
             name(class)
         );
     }
-    let others = run.judgements.iter().filter(|other| other.name != judgement.name).map(|other| {
-        let read = other.answers.get(misread.image).copied().unwrap_or(label);
-        let what = if read == label { format!("reads {}", name(read)) } else { format!("{} too", name(read)) };
-        format!("<small>{}: {what}</small>\n", escape(&other.name))
-    });
-    let others: String = others.collect();
-    let by = if run.judgements.len() > 1 { format!(" by {}", escape(&judgement.name)) } else { String::new() };
+    let read = |judgement: &Judgement| judgement.answers.get(misread.image).copied().unwrap_or(label);
+    let (alike, others): (Vec<_>, Vec<_>) = run.judgements.iter().partition(|judged| read(judged) == answer);
+    let alike = alike.iter().map(|judged| escape(&judged.name)).collect::<Vec<_>>().join(" and ");
+    let by = if run.judgements.len() > 1 { format!(", by {alike}") } else { String::new() };
+    let others = others.iter().map(|judged| format!("; {} reads {}", escape(&judged.name), name(read(judged))));
     format!(
-        "<figure><img alt=\"test image {0}\" src=\"{1}\">\n<p><b>{2}</b> read as <b>{3}</b>{by}</p>\n{bars}\
-         <small>test image {0}</small>\n{others}</figure>\n",
+        "<figure><img alt=\"test image {0}\" src=\"{1}\">\n<p><b>{2}</b> read as <b>{3}</b></p>\n{bars}\
+         <small>test image {0}{by}{4}</small></figure>\n",
         misread.image,
         run.pictures.get(&misread.image).map_or("", String::as_str),
         name(label),
         name(answer),
+        others.collect::<String>(),
     )
 }
 
@@ -93,6 +92,8 @@ mod tests {
         run.add(judgement("int8"), &small_test());
         let html = super::section(&run);
         assert_eq!(html.matches("<img").count(), 1);
-        assert!(html.contains("read as <b>cat</b> by float</p>") && html.contains("<small>int8: cat too</small>"));
+        assert!(html.contains("<small>test image 2, by float and int8</small>"), "{html}");
+        run.judgements[1].answers[2] = 1;
+        assert!(super::section(&run).contains("test image 2, by float; int8 reads dog &lt;b&gt;</small>"));
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn section(run: &Run) -> String {
     }
     let name = escape(&first.name);
     let mut html = format!(
-        "<table class=\"facts\">\n<tr><th></th><th>runtime</th><th class=\"number\">test accuracy</th>\
+        "<div class=\"scroll\"><table class=\"facts wide\">\n<tr><th></th><th>runtime</th><th class=\"number\">test accuracy</th>\
          <th class=\"number\">errors</th><th class=\"number\">same class as {name}</th>\
          <th class=\"number\">only {name} right</th><th class=\"number\">only {name} wrong</th></tr>\n"
     );
@@ -30,7 +30,7 @@ pub(super) fn section(run: &Run) -> String {
         );
     }
     let text = format!("The same {} test images through each.", grouped(run.labels.len()));
-    super::section("Float against int8", &text, &(html + "</table>\n"))
+    super::section("Float against int8", &text, &(html + "</table></div>\n"))
 }
 
 fn against(run: &Run, first: &Judgement, other: &Judgement) -> String {
