@@ -30,7 +30,7 @@ fn pictures(folder: &Path, classes: &[&str], colour: bool, (width, height): (usi
     for (class, name) in classes.iter().enumerate() {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).unwrap();
-        for number in 0..24 {
+        for number in 0..36 {
             let noise = data::noise(number).take(width * height * channels).map(|n| n / 8 + 100 * class as u8);
             let header = format!("{magic} {width} {height} 255 ").into_bytes();
             fs::write(folder.join(format!("{number:02}.ppm")), [header, noise.collect()].concat()).unwrap();
@@ -48,8 +48,8 @@ fn classes_and_size_come_from_a_folder_of_pictures() {
     let network: MnistCnn = checkpoint::load(&out.path().join("checkpoint.bpk"), &Device::flex()).unwrap();
     assert_eq!(network.task(), &Task { input: [3, 9, 10], classes: 3 });
     let card: Card = serde_json::from_slice(&fs::read(out.path().join("card.json")).unwrap()).unwrap();
-    // Every sixth of 24 pictures a class is for the test, one in twelve of the others for validation.
-    assert_eq!((card.data.train_images, card.data.validation_images, card.test_images), (55, 5, 12));
+    // Every sixth of 36 pictures a class is for the test, one in twelve of the others for validation.
+    assert_eq!((card.data.train_images, card.data.validation_images, card.test_images), (83, 7, 18));
     assert_eq!(report::file::read(out.path()).unwrap().classes, ["ant", "bee", "cat"]);
 }
 
