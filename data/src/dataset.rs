@@ -16,6 +16,8 @@ pub struct Dataset {
     pub channels: usize,
     /// Labels are 0..classes.
     pub classes: usize,
+    /// What the classes are called, in the order of their labels; empty where they are called by their numbers.
+    pub class_names: Vec<String>,
     /// All images one after the other, each row by row, channels last (N×H×W×C).
     pub pixels: Vec<u8>,
     /// One label an image.
@@ -51,6 +53,11 @@ impl Dataset {
         self.labels[i]
     }
 
+    /// What a class is called: its name, or its number.
+    pub fn class_name(&self, class: usize) -> String {
+        self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
     /// The first `n` images, or all where there are fewer.
     pub fn take(self, n: usize) -> Self {
         self.split_at(n).0
@@ -62,6 +69,7 @@ impl Dataset {
         let n = n.min(self.len());
         let rest = Self {
             name: self.name.clone(),
+            class_names: self.class_names.clone(),
             pixels: self.pixels.split_off(n * self.image_len_bytes()),
             labels: self.labels.split_off(n),
             sha256: self.sha256.clone(),
@@ -82,6 +90,7 @@ mod tests {
             width: 2,
             channels: 1,
             classes: 3,
+            class_names: vec!["ant".into(), "bee".into(), "cat".into()],
             pixels: vec![0, 1, 10, 11, 20, 21],
             labels: vec![2, 0, 1],
             sha256: vec![],
@@ -91,6 +100,11 @@ mod tests {
     #[test]
     fn an_image_and_its_label_go_together() {
         assert_eq!((three().image(1), three().label(1)), (&[10, 11][..], 0));
+    }
+
+    #[test]
+    fn a_class_without_a_name_is_called_by_its_number() {
+        assert_eq!((three().class_name(2), three().class_name(3)), ("cat".into(), "3".into()));
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum DataError {
     /// The folder named as a source is not there.
-    #[error("{}: expected a folder of IDX files, found no folder; name one that exists, or say `mnist` or `digits`", .folder.display())]
+    #[error("{}: expected a folder of IDX files or of pictures, found no folder; name one that exists, or say `mnist` or `digits`", .folder.display())]
     NoFolder {
         /// The folder asked for.
         folder: PathBuf,
     },
     /// The folder has no file of any of the usual names.
-    #[error("{}: expected an IDX file named {expected} (or with .gz), found none; put it there, or name another folder", .folder.display())]
+    #[error("{}: expected an IDX file named {expected} (or with .gz), found none, nor a folder of pictures for each class; put one of these there, or name another folder", .folder.display())]
     NoFile {
         /// The folder searched.
         folder: PathBuf,
@@ -124,6 +124,86 @@ pub enum DataError {
         label: u8,
         /// How many classes there are.
         classes: usize,
+    },
+    /// Not as many names as classes.
+    #[error("{}: expected {classes} lines, the name of a class each, found {found}; give every class that the training labels have its line, in their order", .path.display())]
+    ClassNames {
+        /// The file of names.
+        path: PathBuf,
+        /// How many classes the labels have.
+        classes: usize,
+        /// How many names there are.
+        found: usize,
+    },
+    /// A picture that is not read.
+    #[error("{}: {reason}", .path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// Expected, found, and what to do.
+        reason: String,
+    },
+    /// Pictures that are not all of one size and as many channels.
+    #[error(
+        "{}: expected a picture of {expected} (channels × height × width) as {} is, found {found}; bring all to one size and \
+         colour, with ImageMagick: mogrify -resize {}! -colorspace {} and the pictures' names", .path.display(), .first.display(), .size, .colorspace
+    )]
+    Mixed {
+        /// The picture that is otherwise.
+        path: PathBuf,
+        /// The first picture of the folder.
+        first: PathBuf,
+        /// What the first one is.
+        expected: String,
+        /// What this one is.
+        found: String,
+        /// Width × height of the first one, as ImageMagick writes it.
+        size: String,
+        /// The first one's colours, as ImageMagick calls them.
+        colorspace: &'static str,
+    },
+    /// Pictures that have no class.
+    #[error(
+        "{}: expected a folder for each class with its pictures in it, found pictures without one; sort them into folders by \
+         class", .folder.display()
+    )]
+    NoClasses {
+        /// The folder with the pictures.
+        folder: PathBuf,
+    },
+    /// More classes than labels have room for.
+    #[error("{}: expected at most 256 folders, one a class, found {found}; name a folder of pictures", .folder.display())]
+    Classes {
+        /// The folder.
+        folder: PathBuf,
+        /// How many there are.
+        found: usize,
+    },
+    /// The part for tests has a class that the part for training has not, or only one part is there.
+    #[error(
+        "{}: expected the folders of {} in it, a class each, found otherwise ({found}); give both parts the same folders",
+        .folder.display(), .other.display()
+    )]
+    Parts {
+        /// The part that was opened.
+        folder: PathBuf,
+        /// The part that names the classes.
+        other: PathBuf,
+        /// What differs.
+        found: String,
+    },
+    /// Classes too small to hold some of each back.
+    #[error(
+        "{}: expected at least {least} pictures, of which every sixth is held back for the test, found {found}; add some, or make \
+         folders train and test yourself, with a folder for each class in both", .folder.display()
+    )]
+    TooFewPictures {
+        /// The class's folder.
+        folder: PathBuf,
+        /// How many there must be.
+        least: usize,
+        /// How many there are.
+        found: usize,
     },
     /// A file of MNIST is not MNIST's.
     #[error(

@@ -4,7 +4,10 @@ use crate::{DataError, Dataset, Split, idx, idx::Idx, mnist};
 use std::path::{Path, PathBuf};
 
 /// The longest side of an image: a size in a header is not taken on trust.
-const MAX_SIDE: usize = 1024;
+pub(crate) const MAX_SIDE: usize = 1024;
+
+/// The file that names the classes of IDX files, a line each in the order of their labels.
+const CLASS_NAMES: &str = "classes.txt";
 
 /// Opens one part of the data set in a folder. It is called `mnist` where its checksums are MNIST's, else as the folder is.
 pub(crate) fn open(folder: &Path, split: Split) -> Result<Dataset, DataError> {
@@ -15,7 +18,8 @@ pub(crate) fn open(folder: &Path, split: Split) -> Result<Dataset, DataError> {
     let classes = classes(folder, &dataset)?;
     check_labels(&find(folder, split, Kind::Labels)?, &dataset.labels, classes)?;
     let name = if mnist::is_mnist(&dataset, split) { "mnist".into() } else { folder_name(folder) };
-    Ok(Dataset { name, classes, ..dataset })
+    let class_names = class_names(folder, classes)?;
+    Ok(Dataset { name, classes, class_names, ..dataset })
 }
 
 /// Reads a file of images and one of labels; classes are those that the labels show.
@@ -35,6 +39,7 @@ pub(crate) fn read_pair(images: &Path, labels: &Path) -> Result<Dataset, DataErr
         width,
         channels,
         classes,
+        class_names: vec![],
         pixels: image_idx.into_elements(),
         labels,
         sha256,
@@ -80,6 +85,17 @@ fn classes(folder: &Path, dataset: &Dataset) -> Result<usize, DataError> {
     }
 }
 
+/// The lines of `classes.txt`, where the folder has one.
+fn class_names(folder: &Path, classes: usize) -> Result<Vec<String>, DataError> {
+    let path = folder.join(CLASS_NAMES);
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(&path).map_err(|cause| DataError::Read { path: path.clone(), cause })?;
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    if names.len() == classes { Ok(names) } else { Err(DataError::ClassNames { path, classes, found: names.len() }) }
+}
+
 fn count_classes(labels: &[u8]) -> usize {
     labels.iter().max().map_or(0, |&label| usize::from(label) + 1)
 }
@@ -91,7 +107,7 @@ pub(crate) fn check_labels(path: &Path, labels: &[u8], classes: usize) -> Result
     }
 }
 
-fn folder_name(folder: &Path) -> String {
+pub(crate) fn folder_name(folder: &Path) -> String {
     folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
 }
 
@@ -170,6 +186,14 @@ mod tests {
     #[test]
     fn the_training_labels_say_how_many_classes() {
         assert_eq!(open_changed(Split::Test, &[]).unwrap().classes, 3);
+    }
+
+    #[test]
+    fn a_file_names_the_classes() {
+        let named = open_changed(Split::Test, &[("classes.txt", b"Coat\nBag \nBoot\n\n".to_vec())]).unwrap();
+        assert_eq!(named.class_names, ["Coat", "Bag", "Boot"]);
+        let error = open_changed(Split::Train, &[("classes.txt", b"Coat\nBag\n".to_vec())]).unwrap_err().to_string();
+        assert!(error.contains("classes.txt: expected 3 lines, the name of a class each, found 2"), "{error}");
     }
 
     #[test]

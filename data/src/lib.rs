@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `mnist` | 60,000 + 10,000 handwritten digits | `$MNIST_DIR`, the user's cache, or a download; SHA-256 checked |
 //! | `digits` | hand-drawn-looking digits | [`digits`]: generated from a seed, no file, the same bits on every machine |
-//! | a folder | any images with labels | IDX files (`train-images-idx3-ubyte[.gz]`, …) of one size |
+//! | a folder | any images with labels | IDX files (`train-images-idx3-ubyte[.gz]`, …; names of the classes in `classes.txt`, a line each) |
+//! | a folder | pictures of one size, a folder a class | `train/CLASS/*.png` and `test/CLASS/*.png`, or `CLASS/*.png` and every sixth is a test image; also .jpg, .pgm, .ppm |
 //!
 //! [`open`] turns a source and a [`Split`] into a [`Dataset`]: bytes, rows by rows, channels last, with one label an
 //! image. What the bytes mean (pixel ÷ 255, or pixel − 128 for an int8 network) is the caller's business, and so is
@@ -12,6 +13,7 @@
 //!
 //! - [`idx`] reads the IDX format and trusts nothing in it: magic, type, rank, sizes and length are checked.
 //! - [`mnist`] finds MNIST, or fetches it.
+//! - [`picture`] reads a picture, [`pictures`] finds those of a folder.
 //! - [`digits`] draws. It needs neither files nor network, so with `default-features = false` it is all that is left.
 //!
 //! ```
@@ -46,6 +48,10 @@ pub mod idx;
 #[cfg(feature = "files")]
 pub mod mnist;
 mod noise;
+#[cfg(feature = "files")]
+pub mod picture;
+#[cfg(feature = "files")]
+pub mod pictures;
 #[cfg(feature = "files")]
 mod source;
 

@@ -1,6 +1,6 @@
 //! What `--data` names, and how it is opened.
 
-use crate::{DataError, Dataset, digits, folder, mnist};
+use crate::{DataError, Dataset, digits, folder, mnist, pictures};
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 /// Where images come from.
@@ -10,7 +10,8 @@ pub enum Source {
     Mnist,
     /// The generator: 10,000 images to train on and 2,000 to test with, from seeds of their own.
     Digits,
-    /// A folder with the IDX files of a data set. Other folders and files are for those who read more kinds than [`open`].
+    /// A folder with the IDX files of a data set, or with pictures, a folder a class. Other folders and files are for those
+    /// who read more kinds than [`open`].
     Path(PathBuf),
 }
 
@@ -66,7 +67,10 @@ pub fn open(source: &Source, split: Split) -> Result<Dataset, DataError> {
             Split::Train => digits::generate(digits::TRAIN_SEED, 10_000),
             Split::Test => digits::generate(digits::TEST_SEED, 2_000),
         }),
-        Source::Path(folder) => folder::open(folder, split),
+        Source::Path(folder) => match pictures::open(folder, split)? {
+            Some(dataset) => Ok(dataset),
+            None => folder::open(folder, split),
+        },
     }
 }
 

@@ -13,6 +13,7 @@ mod onnx;
 mod plan;
 mod progress;
 mod quantize;
+mod report;
 mod run;
 mod sweep;
 mod talk;
@@ -37,6 +38,7 @@ enum Command {
     Plan(plan::Plan),
     Validate(validate::Validate),
     Run(run::Run),
+    Report(report::Report),
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
     Budget(budget::BudgetCommand),
@@ -65,6 +67,7 @@ impl Cli {
             Command::Plan(command) => command.run().map(|()| true),
             Command::Validate(command) => command.run(),
             Command::Run(command) => command.run().map(|()| true),
+            Command::Report(command) => command.run().map(|()| true),
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
             Command::Budget(command) => command.run(),

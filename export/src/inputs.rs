@@ -14,14 +14,13 @@ mod array;
 mod error;
 mod normalization;
 mod npz;
-mod pictures;
 
 pub use error::InputError;
 pub use normalization::Normalization;
 
-use crate::{npy, picture, validate::images::channels_first};
+use crate::{npy, validate::images::channels_first};
 use array::ArrayFile;
-use data::{Dataset, Source, Split};
+use data::{Dataset, Source, Split, picture, pictures};
 use std::{
     io::Read,
     path::{Path, PathBuf},
@@ -54,15 +53,15 @@ enum Store {
 impl Inputs {
     /// Opens one part of a source for a network that takes `shape` (\[K, 1, 1\] for vectors of K values).
     ///
-    /// Sources that have no parts (a file, a folder of pictures without `train` and `test` in it) are the same in each.
+    /// Sources that have no parts (a file, a folder of pictures that [`pictures::find`] does not split) are the same in each.
     ///
     /// # Errors
     /// What cannot be read, or is of another shape: one [`InputError`] a cause.
     pub fn open(source: &Source, split: Split, shape: Shape) -> Result<Self, InputError> {
         match source {
             Source::Path(path) if path.is_file() => Self::file(path, split, shape),
-            Source::Path(path) => match pictures::find(path, split)? {
-                Some((paths, labels)) => Self::pictures(path, paths, labels, shape),
+            Source::Path(path) => match pictures::find(path, split).map_err(InputError::Pictures)? {
+                Some(found) => Self::pictures(path, found.paths, found.labels, shape),
                 None => Self::dataset(data::open(source, split)?, shape),
             },
             _ => Self::dataset(data::open(source, split)?, shape),
@@ -113,7 +112,7 @@ impl Inputs {
 
     fn pictures(path: &Path, paths: Vec<PathBuf>, labels: Option<Vec<u8>>, shape: Shape) -> Result<Self, InputError> {
         let found = match paths.first() {
-            Some(first) => pictures::read(first)?.shape(),
+            Some(first) => pictures::read(first).map_err(InputError::Pictures)?.shape(),
             None => shape,
         };
         check(&paths.first().unwrap_or(&path.into()).display().to_string(), found, shape)?;
@@ -198,7 +197,7 @@ impl Inputs {
         match &self.store {
             Store::Pixels(pixels) => Ok(self.real(&pixels[index * len..(index + 1) * len])),
             Store::Pictures(paths) => {
-                let picture = pictures::read(&paths[index])?;
+                let picture = pictures::read(&paths[index]).map_err(InputError::Pictures)?;
                 check(&paths[index].display().to_string(), picture.shape(), self.shape)?;
                 Ok(self.real(&picture.pixels))
             }
@@ -288,8 +287,8 @@ mod tests {
         }
         std::fs::write(folder.path().join("a/notes.txt"), "no picture").unwrap();
         let inputs = open(folder.path(), [1, 1, 1]).unwrap();
-        assert_eq!((inputs.len(), inputs.labels()), (3, Some(&[0, 0, 1][..])));
-        assert_eq!(inputs.read(0..3).unwrap(), [0.0, 1.0, 0.2]);
+        assert_eq!((inputs.len(), inputs.labels()), (3, Some(&[0, 1, 0][..])));
+        assert_eq!(inputs.read(0..3).unwrap(), [0.0, 0.2, 1.0]);
 
         std::fs::write(folder.path().join("b/2.ppm"), b"P6 1 1 255\n\x01\x02\x03").unwrap();
         let error = open(folder.path(), [1, 1, 1]).unwrap().read([3]).unwrap_err().to_string();

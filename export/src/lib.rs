@@ -4,7 +4,7 @@
 //! [`float`] writes it as ONNX once tract gives the same logits; [`onnx`] is the file; [`quantize`] makes it int8;
 //! [`mod@plan`] decides order, memory and packing for `infer_nostd`; [`validate`] asks every stage about the same images,
 //! [`board`] the emulated chips among them. [`inputs`] feeds them, from data sets,
-//! [`npy`] arrays and [`picture`]s; [`files`] and [`report`] serve the command line.
+//! pictures and [`npy`] arrays; [`files`] and [`report`] serve the command line.
 //!
 //! ```
 //! use export::{onnx, plan, quantize::qdq};
@@ -44,7 +44,6 @@ pub mod graph;
 pub mod inputs;
 pub mod npy;
 pub mod onnx;
-pub mod picture;
 pub mod plan;
 pub mod quantize;
 pub mod report;

@@ -110,8 +110,8 @@ fn images(count: usize) -> Dataset {
             pixels.push((blend + (dice.bits() % 56) as f32) as u8);
         }
     }
-    let labels = vec![0; count];
-    Dataset { name: "blends".into(), height, width, channels, classes: 5, pixels, labels, sha256: vec![] }
+    let (name, labels, class_names, sha256) = ("blends".into(), vec![0; count], vec![], vec![]);
+    Dataset { name, height, width, channels, classes: 5, class_names, pixels, labels, sha256 }
 }
 
 fn quantized(float: &Graph) -> QuantGraph {

@@ -1,5 +1,5 @@
 //! Weights on disk: one burnpack file, its tensors named by module path (`conv1.weight`), the
-//! network's name in its metadata. The same weights give the same bytes.
+//! network's name and its task in its metadata. The same weights give the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,12 @@ use burn::tensor::{Device, Tensor};
 use burn_pack::{Reader, Writer};
 
 use crate::network::Network;
+use crate::task::{NoTask, Task};
 
 /// The metadata key under which a checkpoint names its network.
 const NETWORK_KEY: &str = "network";
+/// The metadata key under which a checkpoint names what its network was built for; MNIST where there is none.
+const TASK_KEY: &str = "task";
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,16 @@ pub enum CheckpointError {
         /// The network that the file names.
         found: String,
     },
+    /// The task that the checkpoint names is none, or none that the network fits.
+    #[error("{}: made for {task}: {reason}; the file is damaged or of another version, so train it again", path.display())]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What it names.
+        task: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A tensor is missing, left over, or of another shape.
     #[error("{}: tensor {tensor} does not fit {network}: expected {expected}, found {found}; \
              the file is from another version of this network, so train it again", path.display())]
@@ -74,15 +87,17 @@ pub enum CheckpointError {
 pub fn save<N: Network>(network: &N, path: &Path) -> Result<(), CheckpointError> {
     Writer::new(tensors(&network.valid()))
         .with_metadata(NETWORK_KEY, N::NAME)
+        .with_metadata(TASK_KEY, &network.task().to_string())
         .auto_extension(false)
         .write_to_file(path)
         .map_err(|e| CheckpointError::Unwritable { path: path.to_owned(), reason: e.to_string() })
 }
 
-/// Reads a network from `path` onto `device`.
+/// Reads a network from `path` onto `device`, built for the task that the file names.
 pub fn load<N: Network>(path: &Path, device: &Device) -> Result<N, CheckpointError> {
-    let network = N::new(device);
-    check(&network, path)?;
+    let reader = open::<N>(path)?;
+    let network = N::build(&task::<N>(path, &reader)?, device);
+    check(&network, path, reader)?;
     let record = ModuleRecord::load(path).map_err(|e| unreadable(path, e))?;
     network.try_load_record(record).map_err(|e| unreadable(path, e))
 }
@@ -94,8 +109,8 @@ pub fn network_name(path: &Path) -> Result<String, CheckpointError> {
     name.ok_or_else(|| unreadable(path, format!("it does not say under {NETWORK_KEY:?} which network it is of")))
 }
 
-/// Holds the file's names and shapes against the network's, before anything is loaded.
-fn check<N: Network>(network: &N, path: &Path) -> Result<(), CheckpointError> {
+/// Opens a file that is the network's, or no network's by name.
+fn open<N: Network>(path: &Path) -> Result<Reader, CheckpointError> {
     if !path.is_file() {
         return Err(CheckpointError::Missing { path: path.to_owned(), network: N::NAME });
     }
@@ -104,6 +119,19 @@ fn check<N: Network>(network: &N, path: &Path) -> Result<(), CheckpointError> {
     if let Some(found) = named.filter(|found| found != N::NAME) {
         return Err(CheckpointError::OtherNetwork { path: path.to_owned(), expected: N::NAME, found });
     }
+    Ok(reader)
+}
+
+fn task<N: Network>(path: &Path, reader: &Reader) -> Result<Task, CheckpointError> {
+    let Some(text) = reader.metadata().get(TASK_KEY) else { return Ok(Task::MNIST) };
+    let refused = |reason: String| CheckpointError::Task { path: path.to_owned(), task: text.clone(), reason };
+    let task: Task = text.parse().map_err(|error: NoTask| refused(error.to_string()))?;
+    N::fits(&task).map_err(|unfit| refused(unfit.to_string()))?;
+    Ok(task)
+}
+
+/// Holds the file's names and shapes against the network's, before anything is loaded.
+fn check<N: Network>(network: &N, path: &Path, reader: Reader) -> Result<(), CheckpointError> {
     let stored = reader.into_tensors().map_err(|e| unreadable(path, e))?;
     match mismatch(&shapes(&tensors(network)), &shapes(&stored)) {
         None => Ok(()),
@@ -191,6 +219,28 @@ mod tests {
         save(&loaded, &second).unwrap();
         assert_eq!(weights(&network), weights(&loaded));
         assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
+    }
+
+    #[test]
+    fn a_network_is_loaded_for_the_task_it_was_saved_for() {
+        let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("colour.bpk");
+        let task = Task { input: [3, 16, 20], classes: 4 };
+        save(&MnistDsRes::build(&task, &device), &path).unwrap();
+        let loaded: MnistDsRes = load(&path, &device).unwrap();
+        assert_eq!(loaded.task(), &task);
+    }
+
+    #[test]
+    fn a_task_that_does_not_fit_is_refused() {
+        let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("small.bpk");
+        for (task, reason) in [("1x2x28 to 10", "needs 8×8 at least"), ("digits", "expected a task like")] {
+            let writer = Writer::new(tensors(&MnistCnn::new(&device))).with_metadata(TASK_KEY, task);
+            writer.auto_extension(false).write_to_file(&path).unwrap();
+            let error = load::<MnistCnn>(&path, &device).unwrap_err().to_string();
+            assert!(error.contains(task) && error.contains(reason), "{error}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //!         → [conv3×3(32)+BN+ReLU]×2 → maxpool2 → conv1×1(10) → global average → 10 logits
 //! ```
 //!
-//! 19,194 learnable parameters, 2,317,248 multiply-accumulates.
+//! 19,194 learnable parameters, 2,317,248 multiply-accumulates. It is fully convolutional: images of any channels and classes
+//! and of at least 8×8 pixels, which three pools leave one of, go the same way.
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
@@ -15,7 +16,11 @@ use burn::tensor::{Device, Tensor};
 
 use crate::layers::{Runner, batch_norm, conv3x3, pointwise};
 use crate::network::Network;
+use crate::task::{Task, Unfit};
 use crate::trace::Observe;
+
+/// The shorter side of an image of which three pools leave a pixel.
+const SMALLEST: usize = 8;
 
 /// See the [module](self).
 #[derive(Module, Debug)]
@@ -37,14 +42,16 @@ pub struct MnistCnn {
     classifier: Conv2d,
     pool: MaxPool2d,
     average: AdaptiveAvgPool2d,
+    #[module(skip)]
+    task: Task,
 }
 
 impl MnistCnn {
     /// The same layers with `width` times the channels.
-    pub(crate) fn with_width(width: usize, device: &Device) -> Self {
+    pub(crate) fn with_width(width: usize, task: &Task, device: &Device) -> Self {
         let [first, second, third] = [8, 16, 32].map(|channels| channels * width);
         Self {
-            conv1: conv3x3(1, first, 1, device),
+            conv1: conv3x3(task.input[0], first, 1, device),
             norm1: batch_norm(first, device),
             conv2: conv3x3(first, first, 1, device),
             norm2: batch_norm(first, device),
@@ -58,19 +65,27 @@ impl MnistCnn {
             norm6: batch_norm(third, device),
             conv7: conv3x3(third, third, 1, device),
             norm7: batch_norm(third, device),
-            classifier: pointwise(third, 10, device),
+            classifier: pointwise(third, task.classes, device),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
             average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
+            task: task.clone(),
         }
     }
 }
 
 impl Network for MnistCnn {
     const NAME: &'static str = "mnist-cnn";
-    const INPUT: [usize; 3] = [1, 28, 28];
 
-    fn new(device: &Device) -> Self {
-        Self::with_width(1, device)
+    fn fits(task: &Task) -> Result<(), Unfit> {
+        task.check(SMALLEST)
+    }
+
+    fn task(&self) -> &Task {
+        &self.task
+    }
+
+    fn build(task: &Task, device: &Device) -> Self {
+        Self::with_width(1, task, device)
     }
 
     fn forward_observed(&self, images: Tensor<4>, observe: &mut impl Observe) -> Tensor<2> {
@@ -146,6 +161,20 @@ mod tests {
         let seen: Vec<_> = network.trace().into_iter().map(|l| (l.name, l.shape, l.parameters)).collect();
         let expected = TABLE.map(|(name, shape, count)| (name.to_owned(), shape.to_vec(), count));
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn other_images_go_the_same_way() {
+        let task = Task { input: [3, 17, 8], classes: 4 };
+        assert!(MnistCnn::fits(&task).is_ok());
+        let network = MnistCnn::build(&task, &Device::flex());
+        let layers = network.trace();
+        let shape = |name: &str| layers.iter().find(|layer| layer.name == name).map(|layer| layer.shape.clone());
+        assert_eq!(shape("pool3"), Some(vec![32, 2, 1]));
+        assert_eq!(shape("average"), Some(vec![4, 1, 1]));
+        // Two more channels under eight 3×3 kernels, six classes of 32 weights and a bias fewer.
+        assert_eq!(learnable_parameters(&network), 19_194 + 2 * 8 * 9 - 6 * 33);
+        assert!(MnistCnn::fits(&Task { input: [1, 28, 7], classes: 10 }).is_err());
     }
 
     #[test]

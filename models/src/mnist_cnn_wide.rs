@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::mnist_cnn::MnistCnn;
 use crate::network::Network;
+use crate::task::{Task, Unfit};
 use crate::trace::Observe;
 
 /// See the [module](self).
@@ -15,10 +16,17 @@ pub struct MnistCnnWide {
 
 impl Network for MnistCnnWide {
     const NAME: &'static str = "mnist-cnn-wide";
-    const INPUT: [usize; 3] = MnistCnn::INPUT;
 
-    fn new(device: &Device) -> Self {
-        Self { body: MnistCnn::with_width(3, device) }
+    fn fits(task: &Task) -> Result<(), Unfit> {
+        MnistCnn::fits(task)
+    }
+
+    fn task(&self) -> &Task {
+        self.body.task()
+    }
+
+    fn build(task: &Task, device: &Device) -> Self {
+        Self { body: MnistCnn::with_width(3, task, device) }
     }
 
     fn forward_observed(&self, images: Tensor<4>, observe: &mut impl Observe) -> Tensor<2> {

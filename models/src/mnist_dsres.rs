@@ -19,7 +19,11 @@ use burn::tensor::{Device, Tensor};
 use crate::fused::Maps;
 use crate::layers::{Runner, batch_norm, conv3x3, depthwise3x3, pointwise};
 use crate::network::Network;
+use crate::task::{Task, Unfit};
 use crate::trace::Observe;
+
+/// The shorter side of an image of which two strides of 2 leave a pool's window.
+const SMALLEST: usize = 5;
 
 /// See the [module](self).
 #[derive(Module, Debug)]
@@ -33,6 +37,8 @@ pub struct MnistDsRes {
     block5: Separable,
     average: AvgPool2d,
     classifier: Linear,
+    #[module(skip)]
+    task: Task,
 }
 
 /// A depthwise 3×3 and a pointwise convolution, each normalized, with ReLU6 between them and no
@@ -72,11 +78,21 @@ impl Separable {
 
 impl Network for MnistDsRes {
     const NAME: &'static str = "mnist-dsres";
-    const INPUT: [usize; 3] = [1, 28, 28];
 
-    fn new(device: &Device) -> Self {
+    fn fits(task: &Task) -> Result<(), Unfit> {
+        task.check(SMALLEST)
+    }
+
+    fn task(&self) -> &Task {
+        &self.task
+    }
+
+    fn build(task: &Task, device: &Device) -> Self {
+        let [channels, height, width] = task.input;
+        // Two convolutions with a stride of 2 and padding, and a pool without.
+        let pooled = |side: usize| side.div_ceil(2).div_ceil(2) / 2;
         Self {
-            stem: conv3x3(1, 12, 2, device),
+            stem: conv3x3(channels, 12, 2, device),
             stem_norm: batch_norm(12, device),
             block1: Separable::new(12, 12, 1, device),
             block2: Separable::new(12, 24, 2, device),
@@ -84,7 +100,8 @@ impl Network for MnistDsRes {
             block4: Separable::new(24, 40, 1, device),
             block5: Separable::new(40, 40, 1, device),
             average: AvgPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
-            classifier: LinearConfig::new(40 * 3 * 3, 10).init(device),
+            classifier: LinearConfig::new(40 * pooled(height) * pooled(width), task.classes).init(device),
+            task: task.clone(),
         }
     }
 
@@ -128,5 +145,18 @@ mod tests {
         let total: usize = layers.iter().map(|l| l.parameters).sum();
         assert_eq!(total, 9_086);
         assert_eq!(learnable_parameters(&network), total);
+    }
+
+    #[test]
+    fn other_images_go_the_same_way() {
+        for (side, features) in [(5, 40), (9, 40), (13, 80), (32, 160)] {
+            let task = Task { input: [3, side, 5], classes: 2 };
+            assert!(MnistDsRes::fits(&task).is_ok());
+            let layers = MnistDsRes::build(&task, &Device::flex()).trace();
+            let shape = |name: &str| layers.iter().find(|layer| layer.name == name).map(|layer| layer.shape.clone());
+            assert_eq!(shape("classifier"), Some(vec![2]));
+            assert_eq!(shape("flatten"), Some(vec![features]), "{side}");
+        }
+        assert!(MnistDsRes::fits(&Task { input: [1, 4, 28], classes: 10 }).is_err());
     }
 }

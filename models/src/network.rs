@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::task::{Task, Unfit};
 use crate::trace::{Fused, Layer, Observe, Table};
 
 /// A network of the zoo.
@@ -10,11 +11,22 @@ pub trait Network: Module + 'static {
     /// The name on the command line, in file paths and in checkpoints.
     const NAME: &'static str;
 
-    /// Channels, height and width of one input image.
-    const INPUT: [usize; 3];
+    /// Whether the network can be built for `task`.
+    ///
+    /// # Errors
+    /// Why not, and what would do.
+    fn fits(task: &Task) -> Result<(), Unfit>;
 
-    /// A network with burn's default (random) weights.
-    fn new(device: &Device) -> Self;
+    /// A network with burn's default (random) weights, for a task that it [`fits`](Self::fits).
+    fn build(task: &Task, device: &Device) -> Self;
+
+    /// What it was built for.
+    fn task(&self) -> &Task;
+
+    /// A network for [`Task::MNIST`], with burn's default (random) weights.
+    fn new(device: &Device) -> Self {
+        Self::build(&Task::MNIST, device)
+    }
 
     /// Images `[N, channels, height, width]`, pixels in `[0, 1]`, to logits `[N, classes]`, while
     /// `observe` sees every layer's output.
@@ -33,7 +45,7 @@ pub trait Network: Module + 'static {
 
     /// The layer table, observed from the forward pass of one blank image.
     fn trace(&self) -> Vec<Layer> {
-        let [channels, height, width] = Self::INPUT;
+        let [channels, height, width] = self.task().input;
         let device = self.devices().swap_remove(0);
         let mut table = Table::default();
         self.forward_observed(Tensor::zeros([1, channels, height, width], &device), &mut table);

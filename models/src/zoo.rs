@@ -4,17 +4,17 @@
 //! turned into a *type* by visiting: the caller's [`Visit`] is run with the network that was named.
 //!
 //! ```
-//! use models::network::Network;
+//! use models::{Network, Task};
 //! use models::zoo::{self, Visit};
 //!
-//! struct Channels;
-//! impl Visit for Channels {
-//!     type Output = usize;
-//!     fn visit<N: Network>(self) -> usize {
-//!         N::INPUT[0]
+//! struct TakesColour;
+//! impl Visit for TakesColour {
+//!     type Output = bool;
+//!     fn visit<N: Network>(self) -> bool {
+//!         N::fits(&Task { input: [3, 32, 32], classes: 10 }).is_ok()
 //!     }
 //! }
-//! assert_eq!(zoo::visit("mnist-cnn", Channels).unwrap(), 1);
+//! assert!(zoo::visit("mnist-cnn", TakesColour).unwrap());
 //! ```
 
 use crate::mnist_cnn::MnistCnn;

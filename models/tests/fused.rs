@@ -77,7 +77,7 @@ fn check<N: Network>() {
     let device = Device::flex().autodiff();
     device.seed(5);
     let network = N::new(&device);
-    let [channels, height, width] = N::INPUT;
+    let [channels, height, width] = network.task().input;
     // No multiple of any group of images.
     let images = Tensor::<4>::random([21, channels, height, width], Distribution::Uniform(0.0, 1.0), &device);
     // Of its own running statistics: a clone would share them.

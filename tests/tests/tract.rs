@@ -24,7 +24,7 @@ impl zoo::Visit for Burn<'_> {
     fn visit<N: Network>(self) -> Vec<f32> {
         let device = Device::flex();
         let network: N = checkpoint::load(&folder(N::NAME).join("checkpoint.bpk"), &device).unwrap();
-        let [channels, height, width] = N::INPUT;
+        let [channels, height, width] = network.task().input;
         let images = Tensor::<1>::from_floats(self.0, &device).reshape([IMAGES, channels, height, width]);
         network.forward(images).into_data().try_to_vec().unwrap()
     }
@@ -50,7 +50,9 @@ impl zoo::Visit for Export {
     fn visit<N: Network>(self) -> Graph {
         let network: N = checkpoint::load(&folder(N::NAME).join("checkpoint.bpk"), &Device::flex()).unwrap();
         let images = nchw(&digits::generate(SEED, 1), 0..1);
-        float::onnx_from_module(N::NAME, &network, N::INPUT, N::forward, BatchNorms::Folded, [], &images).unwrap().graph
+        float::onnx_from_module(N::NAME, &network, network.task().input, N::forward, BatchNorms::Folded, [], &images)
+            .unwrap()
+            .graph
     }
 }
 

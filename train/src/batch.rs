@@ -89,6 +89,7 @@ mod tests {
             width: 2,
             channels: 3,
             classes: 2,
+            class_names: vec![],
             pixels: (0..24).map(|i| i * 10).collect(),
             labels: vec![1, 0],
             sha256: vec![],

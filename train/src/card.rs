@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use data::Dataset;
+use report::{Judgement, Run};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::TrainError;
 use crate::files;
+use crate::metrics::Epoch;
 use crate::recipe::Recipe;
 
 /// The file's name in the run's folder.
@@ -71,8 +74,67 @@ impl DataCard {
 }
 
 impl Card {
+    /// The page's content: this card, what each epoch gave, and what burn makes of the test images. `source` is what `--data` was.
+    pub fn report(&self, source: &str, history: Vec<Epoch>, test: &Dataset, judgement: Judgement) -> Run {
+        let mut run = Run {
+            network: self.network.clone(),
+            parameters: self.parameters,
+            data: self.data.name.clone(),
+            source: source.to_owned(),
+            train_images: self.data.train_images,
+            validation_images: self.data.validation_images,
+            classes: (0..test.classes).map(|class| test.class_name(class)).collect(),
+            device: self.device.clone(),
+            seed: self.seed,
+            seconds: self.seconds,
+            command: self.command.clone(),
+            recipe: facts(&self.recipe),
+            history,
+            labels: test.labels.clone(),
+            judgements: Vec::new(),
+            pictures: BTreeMap::new(),
+        };
+        run.add(judgement, test);
+        run
+    }
+
     /// Writes the card into the run's folder.
     pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
         files::write_json(&folder.join(FILE), self)
+    }
+}
+
+/// The fields of a recipe, those of a struct in it under its name.
+fn facts(recipe: &Recipe) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    // Through text: as a value, 0.08 would be the f64 nearest to an f32.
+    let text = serde_json::to_string(recipe).expect("string keys and finite numbers");
+    let value = serde_json::from_str(&text).expect("what was just written");
+    flatten("", &value, &mut facts);
+    facts
+}
+
+fn flatten(name: &str, value: &Value, facts: &mut Vec<(String, String)>) {
+    let Value::Object(fields) = value else {
+        let text = if let Value::Null = value { "none".to_owned() } else { value.to_string() };
+        facts.push((name.to_owned(), text));
+        return;
+    };
+    for (field, value) in fields {
+        let field = field.replace('_', " ");
+        let name = if name.is_empty() { field } else { format!("{name}: {field}") };
+        flatten(&name, value, facts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_is_a_list_of_facts() {
+        let facts = facts(&Recipe { batch: 64, ..Recipe::default() });
+        let has = |name: &str, value: &str| facts.contains(&(name.to_owned(), value.to_owned()));
+        assert!(has("batch", "64") && has("augmentation: scale", "0.08"), "{facts:?}");
     }
 }

@@ -14,20 +14,15 @@ pub enum TrainError {
     /// No network has this name.
     #[error(transparent)]
     Network(#[from] models::zoo::UnknownNetwork),
-    /// The images are not what the network takes.
-    #[error(
-        "{data}: images of {found:?} (channels, height, width), but {network} takes {expected:?}; \
-             choose other data, or another network"
-    )]
-    ImageShape {
+    /// The network cannot be built for the data.
+    #[error("{data}: {network} does not fit: {reason}")]
+    Unfit {
         /// The data's name.
         data: String,
         /// The network's name.
         network: &'static str,
-        /// The network's input.
-        expected: [usize; 3],
-        /// The data's.
-        found: [usize; 3],
+        /// Why, and what to do.
+        reason: models::task::Unfit,
     },
     /// A recipe that is not one.
     #[error("{}: not a recipe: {reason}; `card.json` of a run holds one, under \"recipe\"", path.display())]
@@ -39,18 +34,33 @@ pub enum TrainError {
     },
     /// A teacher for other images.
     #[error(
-        "teacher {teacher} takes images of {found:?} (channels, height, width), but {network} takes {expected:?}; choose another teacher"
+        "teacher {teacher} is for {found} (channels x height x width to classes), but {network} learns {expected}; choose another teacher"
     )]
-    TeacherInput {
+    TeacherTask {
         /// The teacher's network and hash.
         teacher: String,
         /// The network that is to learn.
         network: &'static str,
-        /// Its input.
-        expected: [usize; 3],
+        /// Its task.
+        expected: models::Task,
         /// The teacher's.
-        found: [usize; 3],
+        found: models::Task,
     },
+    /// The test images are not of the training images' shape and classes.
+    #[error(
+        "{data}: test images of {test}, training images of {train} (channels, height, width, classes); give both the same form"
+    )]
+    OtherTest {
+        /// The data's name.
+        data: String,
+        /// What the training images are.
+        train: models::Task,
+        /// What the test images are.
+        test: models::Task,
+    },
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] report::file::FileError),
     /// Too few images to split and train on.
     #[error("{data}: {found} training images are too few; at least {least} are needed")]
     TooFew {
@@ -90,6 +100,14 @@ pub enum TrainError {
         /// The device that was asked for.
         device: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// `train serve` cannot serve.
+    #[error("{address}: not served: {reason}; choose another --listen address, or end what uses it")]
+    Serve {
+        /// Where it should listen.
+        address: String,
+        /// What was in the way.
         reason: String,
     },
     /// `--resume` where there is nothing to resume.

@@ -9,7 +9,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use data::Dataset;
-use models::{Network, checkpoint};
+use models::{Network, Task, checkpoint};
 
 use crate::batch::{Batch, Prepared};
 use crate::error::TrainError;
@@ -69,10 +69,10 @@ pub fn fit<N: Network>(
     split: &Split,
     progress: impl FnOnce(usize, usize) -> Progress,
 ) -> Result<Outcome<N>, TrainError> {
-    fits_network::<N>(data)?;
-    fit_teachers::<N>(&settings.teachers)?;
+    let task = task::<N>(data)?;
+    fit_teachers::<N>(&settings.teachers, &task)?;
     files::make_folder(&settings.out)?;
-    let run = Run::new::<N>(settings, data, split);
+    let run = Run::new::<N>(settings, data, split, task);
     let mut state: State<N> = run.begin()?;
     let mut progress = progress(run.steps, state.step);
     let last = settings.stop_after.unwrap_or(settings.epochs);
@@ -97,6 +97,7 @@ struct Run<'a> {
     steps: usize,
     schedule: OneCycle,
     identity: Identity,
+    task: Task,
 }
 
 /// Sums over the images of an epoch. They stay on the device, so that a step waits for nothing.
@@ -120,19 +121,19 @@ impl Sums {
 }
 
 impl<'a> Run<'a> {
-    fn new<N: Network>(settings: &'a Settings, data: &'a Dataset, split: &'a Split) -> Self {
+    fn new<N: Network>(settings: &'a Settings, data: &'a Dataset, split: &'a Split, task: Task) -> Self {
         let steps = settings.epochs * split.train.len().div_ceil(settings.recipe.batch);
         let schedule = OneCycle::new(&settings.recipe, steps);
         let identity = identity::<N>(settings, data, split);
-        Self { settings, data, split, steps, schedule, identity }
+        Self { settings, data, split, steps, schedule, identity, task }
     }
 
     fn begin<N: Network>(&self) -> Result<State<N>, TrainError> {
         let Settings { out, device, recipe, .. } = self.settings;
-        let fresh = N::new(&device.clone().autodiff());
+        let fresh = N::build(&self.task, &device.clone().autodiff());
         let optimizer = optimizer::new(recipe, &fresh);
         if self.settings.resume {
-            let state: State<N> = resume::load(out, &self.identity, optimizer, device)?;
+            let state: State<N> = resume::load(out, &self.identity, &self.task, optimizer, device)?;
             metrics::truncate(out, state.epoch)?;
             return Ok(state);
         }
@@ -268,24 +269,23 @@ fn identity<N: Network>(settings: &Settings, data: &Dataset, split: &Split) -> I
     }
 }
 
-fn fit_teachers<N: Network>(teachers: &[Teacher]) -> Result<(), TrainError> {
-    match teachers.iter().find(|teacher| teacher.input != N::INPUT) {
+fn fit_teachers<N: Network>(teachers: &[Teacher], task: &Task) -> Result<(), TrainError> {
+    match teachers.iter().find(|teacher| teacher.task != *task) {
         None => Ok(()),
-        Some(Teacher { identity, input, .. }) => Err(TrainError::TeacherInput {
-            teacher: identity.clone(),
+        Some(teacher) => Err(TrainError::TeacherTask {
+            teacher: teacher.identity.clone(),
             network: N::NAME,
-            expected: N::INPUT,
-            found: *input,
+            expected: task.clone(),
+            found: teacher.task.clone(),
         }),
     }
 }
 
-fn fits_network<N: Network>(data: &Dataset) -> Result<(), TrainError> {
-    let found = [data.channels, data.height, data.width];
-    if found == N::INPUT {
-        return Ok(());
-    }
-    Err(TrainError::ImageShape { data: data.name.clone(), network: N::NAME, expected: N::INPUT, found })
+/// What the data asks of a network.
+fn task<N: Network>(data: &Dataset) -> Result<Task, TrainError> {
+    let task = Task { input: [data.channels, data.height, data.width], classes: data.classes };
+    let unfit = |reason| TrainError::Unfit { data: data.name.clone(), network: N::NAME, reason };
+    N::fits(&task).map_err(unfit).map(|()| task)
 }
 
 #[cfg(test)]

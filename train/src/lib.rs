@@ -12,9 +12,10 @@
 //! - [`ema`]: the running average of the weights, which is what is shipped.
 //! - [`teacher`]: trained networks to learn from.
 //! - [`mod@fit`]: the loop that joins them.
-//! - [`mod@evaluate`]: accuracy on held-back images.
+//! - [`mod@evaluate`]: accuracy on held-back images. [`mod@judge`]: all that the report says of the test images.
 //! - [`resume`]: the state between two epochs, on disk, that a kill cannot spoil.
-//! - [`metrics`], [`card`], [`progress`]: what a run tells.
+//! - [`metrics`], [`card`], [`progress`]: what a run tells; [`report`] draws a page of it.
+//! - [`mod@serve`]: this machine's device for a run on another.
 //!
 //! Every random number comes from [`random`], as a function of (seed, what for, epoch, image): a run that
 //! is interrupted and resumed ends with the same bits as one that is not.
@@ -30,6 +31,7 @@ pub mod evaluate;
 pub mod files;
 pub mod fit;
 pub mod init;
+pub mod judge;
 pub mod metrics;
 mod muon;
 pub mod optimizer;
@@ -38,6 +40,7 @@ pub mod random;
 pub mod recipe;
 pub mod resume;
 pub mod schedule;
+pub mod serve;
 pub mod split;
 pub mod teacher;
 

@@ -3,36 +3,41 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use data::{Dataset, Source};
-use models::Network;
 use models::layers::learnable_parameters;
 use models::zoo::{self, Visit};
+use models::{Network, Task};
 use train::card::{Card, DataCard};
-use train::evaluate::{Score, evaluate};
+use train::evaluate::Score;
 use train::fit::CHECKPOINT;
 use train::progress::Progress;
 use train::recipe::{Distillation, Recipe};
 use train::split::{Split, split};
 use train::teacher::Teacher;
-use train::{Outcome, Settings, TrainError, device, fit, resume};
+use train::{Outcome, Settings, TrainError, device, fit, judge, metrics, progress, resume, serve};
 
 /// Train a network of the zoo.
 ///
-/// Writes checkpoint.bpk (the averaged weights), card.json, metrics.jsonl and, while it runs, resume/.
+/// Writes checkpoint.bpk (the averaged weights), report.html with report.json, card.json, metrics.jsonl and, while it runs, resume/.
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
         train                                            mnist-cnn on MNIST, 19 epochs\n  \
         train --data digits --epochs 3 --out runs/quick  a quick one, with no download\n  \
-        train --out runs/quick --resume                  go on where a run was interrupted"
+        train --data fashion                             any folder of IDX files, or of pictures in a folder a class\n  \
+        train --out runs/quick --resume                  go on where a run was interrupted\n  \
+        train serve --device cuda                        lend a device to --device remote:URL elsewhere"
 )]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The network: mnist-cnn, mnist-dsres or mnist-cnn-wide
     #[arg(long, default_value = "mnist-cnn")]
     model: String,
-    /// mnist, digits, or a folder with IDX files
+    /// mnist, digits, or a folder with IDX files or with pictures in a folder for each class
     #[arg(long, default_value = "mnist")]
     data: Source,
     /// Times each image is seen
@@ -70,6 +75,19 @@ struct Arguments {
     resume: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lend this machine's device to `train --device remote:URL` on another; neither encrypted nor authenticated
+    Serve {
+        /// flex, cuda, cuda:INDEX or wgpu
+        #[arg(long, default_value = "flex")]
+        device: String,
+        /// Address and port to listen on; port 0 takes a free one
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+        listen: String,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
@@ -82,7 +100,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), TrainError> {
-    zoo::visit(&arguments.model, Train { arguments })?
+    match &arguments.command {
+        Some(Command::Serve { device, listen }) => serve::serve(device, listen),
+        None => zoo::visit(&arguments.model, Train { arguments })?,
+    }
 }
 
 struct Train<'a> {
@@ -96,18 +117,25 @@ impl Visit for Train<'_> {
         let arguments = self.arguments;
         let settings = arguments.settings()?;
         let data = arguments.training_data()?;
+        arguments.check_test(&data)?;
         let split = split(&data)?;
         eprintln!("{}", beginning::<N>(&settings, &data, &split));
-        let progress = |steps, done| Progress::new(steps, settings.epochs, done);
+        let progress = |_steps, done| Progress::new(&settings.recipe, split.train.len(), settings.epochs, done);
         let outcome = fit::<N>(&settings, &data, &split, progress)?;
 
-        // The only place that opens the test images, after everything has been chosen.
+        // The only place that reads the test images, after everything has been chosen.
         let test = data::open(&arguments.data, data::Split::Test)?;
-        let all: Vec<usize> = (0..test.len()).collect();
-        let score = evaluate(&outcome.network, &test, &all, &settings.device);
-        arguments.card(&settings, DataCard::new(&data, &test, &split), &outcome, score).write(&settings.out)?;
+        let bar = progress::answering("judging by the test images", report::judge::images_asked(test.len()));
+        let judgement = judge::judge(&outcome.network, &test, &settings.device, |images| bar.inc(images as u64));
+        bar.finish_and_clear();
+        let score = Score { images: test.len(), errors: judgement.errors(&test.labels) };
+        let card = arguments.card(&settings, DataCard::new(&data, &test, &split), &outcome, score);
+        card.write(&settings.out)?;
+        let history = metrics::read(&settings.out)?;
+        let page =
+            report::file::write(&settings.out, &card.report(&arguments.data.to_string(), history, &test, judgement))?;
         resume::clear(&settings.out)?;
-        println!("{}", ending(&settings, score));
+        println!("{}, {}", ending(&settings, score), page.display());
         Ok(())
     }
 }
@@ -169,6 +197,16 @@ impl Arguments {
             Some(limit) => data.take(limit),
             None => data,
         })
+    }
+
+    /// Opens the test images for their form alone, so that a run does not end in what could be known before.
+    fn check_test(&self, data: &Dataset) -> Result<(), TrainError> {
+        let form = |data: &Dataset| Task { input: [data.channels, data.height, data.width], classes: data.classes };
+        let (train, test) = (form(data), form(&data::open(&self.data, data::Split::Test)?));
+        if train == test {
+            return Ok(());
+        }
+        Err(TrainError::OtherTest { data: data.name.clone(), train, test })
     }
 
     fn card<N: Network>(&self, settings: &Settings, data: DataCard, outcome: &Outcome<N>, test: Score) -> Card {

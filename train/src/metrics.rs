@@ -4,35 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::TrainError;
 
 /// The file's name in the run's folder.
 pub const FILE: &str = "metrics.jsonl";
 
-/// What is known after an epoch. Accuracies are in percent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Steps since the beginning of the run.
-    pub steps: usize,
-    /// The learning rate of the last step.
-    pub learning_rate: f64,
-    /// The mean loss of the epoch's (augmented) training images, as the network was learning.
-    pub train_loss: f64,
-    /// The accuracy on them.
-    pub train_accuracy: f64,
-    /// The accuracy on the held-back images.
-    pub validation_accuracy: f64,
-    /// The same, with the averaged weights.
-    pub validation_accuracy_ema: f64,
-    /// Of training, without evaluation.
-    pub seconds: f64,
-    /// Training speed.
-    pub images_per_second: f64,
-}
+pub use report::Epoch;
 
 /// Appends a line.
 pub fn append(folder: &Path, epoch: &Epoch) -> Result<(), TrainError> {
@@ -59,6 +36,15 @@ pub fn truncate(folder: &Path, epochs: usize) -> Result<(), TrainError> {
     crate::files::write(&path, kept.as_bytes())
 }
 
+/// The lines of a run, one an epoch.
+pub fn read(folder: &Path) -> Result<Vec<Epoch>, TrainError> {
+    let path = folder.join(FILE);
+    let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
+    let epoch = |line| serde_json::from_str(line);
+    let lines: Result<_, _> = text.lines().map(epoch).collect();
+    lines.map_err(|error| TrainError::State { path, reason: error.to_string() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,8 +69,6 @@ mod tests {
         truncate(folder.path(), 0).unwrap(); // no file yet
         (1..=3).for_each(|e| append(folder.path(), &epoch(e)).unwrap());
         truncate(folder.path(), 2).unwrap();
-        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
-        let read: Vec<Epoch> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(read, [epoch(1), epoch(2)]);
+        assert_eq!(read(folder.path()).unwrap(), [epoch(1), epoch(2)]);
     }
 }

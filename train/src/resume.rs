@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use burn::optim::ModuleOptimizer;
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Device;
-use models::Network;
+use models::{Network, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -86,10 +86,11 @@ pub fn save<N: Network>(out: &Path, identity: &Identity, state: &State<N>) -> Re
     Ok(())
 }
 
-/// Reads the newest state of the run `identity`, onto `device` (a plain one).
+/// Reads the newest state of the run `identity`, of a network for `task`, onto `device` (a plain one).
 pub fn load<N: Network>(
     out: &Path,
     identity: &Identity,
+    task: &Task,
     optimizer: ModuleOptimizer,
     device: &Device,
 ) -> Result<State<N>, TrainError> {
@@ -105,8 +106,8 @@ pub fn load<N: Network>(
     };
     let path = newest.join(OPTIMIZER);
     Ok(State {
-        network: record(NETWORK, N::new(&device.clone().autodiff()))?,
-        ema: record(EMA, N::new(device).valid())?,
+        network: record(NETWORK, N::build(task, &device.clone().autodiff()))?,
+        ema: record(EMA, N::build(task, device).valid())?,
         optimizer: optimizer.load(&path).map_err(damaged(&path))?,
         epoch: saved.epoch,
         step: saved.step,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use models::zoo::{self, Visit};
-use models::{Network, checkpoint};
+use models::{Network, Task, checkpoint};
 use sha2::{Digest, Sha256};
 
 use crate::error::TrainError;
@@ -18,8 +18,8 @@ use crate::error::TrainError;
 pub struct Teacher {
     /// The network's name and its checkpoint's SHA-256: what the run depends on.
     pub identity: String,
-    /// Channels, height and width of an image.
-    pub input: [usize; 3],
+    /// What it was built for.
+    pub task: Task,
     forward: Forward,
 }
 
@@ -33,10 +33,10 @@ impl Teacher {
     /// Reads a checkpoint, which names its network, onto `device` (a plain one).
     pub fn load(path: &Path, device: &Device) -> Result<Self, TrainError> {
         let name = checkpoint::network_name(path)?;
-        let (input, forward) = zoo::visit(&name, Load { path, device })??;
+        let (task, forward) = zoo::visit(&name, Load { path, device })??;
         let bytes = fs::read(path).map_err(TrainError::file(path))?;
         let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { identity: format!("{name} {hash}"), input, forward })
+        Ok(Self { identity: format!("{name} {hash}"), task, forward })
     }
 }
 
@@ -48,11 +48,11 @@ struct Load<'a> {
 }
 
 impl Visit for Load<'_> {
-    type Output = Result<([usize; 3], Forward), TrainError>;
+    type Output = Result<(Task, Forward), TrainError>;
 
     fn visit<N: Network>(self) -> Self::Output {
         let network: N = checkpoint::load::<N>(self.path, self.device)?.valid();
-        Ok((N::INPUT, Rc::new(move |images| network.forward_fused(images))))
+        Ok((network.task().clone(), Rc::new(move |images| network.forward_fused(images))))
     }
 }
 

@@ -11,9 +11,9 @@ use models::mnist_dsres::MnistDsRes;
 use train::card::Card;
 
 /// A run of three short epochs.
-fn short_run(out: &Path) -> Command {
+fn short_run(data: &str, out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-    command.args(["--model", "mnist-dsres", "--data", "digits", "--limit", "240", "--batch", "32", "--epochs", "3"]);
+    command.args(["--model", "mnist-dsres", "--data", data, "--limit", "240", "--batch", "32", "--epochs", "3"]);
     command.arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -33,23 +33,43 @@ fn refuses(arguments: &[&str], words: &str) {
 #[test]
 fn a_run_writes_a_checkpoint_a_card_and_metrics_and_leaves_nothing_else() {
     let out = tempfile::tempdir().unwrap();
-    assert!(short_run(out.path()).status().unwrap().success());
+    assert!(short_run("digits", out.path()).status().unwrap().success());
 
     let names = fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
-    assert_eq!(names, ["card.json", "checkpoint.bpk", "metrics.jsonl"]);
+    assert_eq!(names, ["card.json", "checkpoint.bpk", "metrics.jsonl", "report.html", "report.json"]);
 
     models::checkpoint::load::<MnistDsRes>(&out.path().join("checkpoint.bpk"), &Device::flex()).unwrap();
     let card: Card = serde_json::from_slice(&fs::read(out.path().join("card.json")).unwrap()).unwrap();
     assert_eq!((card.network.as_str(), card.parameters), ("mnist-dsres", 9_086));
     assert_eq!((card.data.train_images, card.data.validation_images, card.test_images), (220, 20, 2_000));
     assert_eq!(fs::read_to_string(out.path().join("metrics.jsonl")).unwrap().lines().count(), 3);
+
+    let run = report::file::read(out.path()).unwrap();
+    assert_eq!((run.history.len(), run.source.as_str(), run.labels.len()), (3, "digits", 2_000));
+    assert_eq!(run.judgements[0].errors(&run.labels), card.test_errors);
+    assert_eq!(run.judgements[0].curves.len(), 3);
+    assert_eq!(fs::read_to_string(out.path().join("report.html")).unwrap(), report::page(&run));
+}
+
+/// Drawn digits as IDX files, with so few to test with that judging them takes no time.
+fn few_test_images(folder: &Path) {
+    for (part, count) in [("train", 240), ("t10k", 10)] {
+        let digits = data::digits::generate(1, count);
+        let sizes = |sizes: &[u32]| sizes.iter().flat_map(|size| size.to_be_bytes()).collect::<Vec<u8>>();
+        let images = [&[0, 0, 8, 3][..], &sizes(&[count as u32, 28, 28]), &digits.pixels].concat();
+        let labels = [&[0, 0, 8, 1][..], &sizes(&[count as u32]), &digits.labels].concat();
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
 }
 
 #[test]
 fn a_killed_run_resumes_to_the_same_bits() {
-    let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [data, whole, killed] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    few_test_images(data.path());
+    let short_run = |out| short_run(data.path().to_str().unwrap(), out);
     assert!(short_run(whole.path()).status().unwrap().success());
 
     let mut child = short_run(killed.path()).spawn().unwrap();

@@ -47,6 +47,7 @@ pub fn generate(seed: u64, count: usize) -> Dataset {
         width: SIDE,
         channels: 1,
         classes: CLASSES,
+        class_names: vec![],
         pixels,
         labels,
         sha256: vec![],

@@ -24,7 +24,9 @@ const SEED: u64 = 0x0e_4b_07;
 ///
 /// Networks of your own leave burn through the library: see the documentation of export::float.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: export onnx --model mnist-cnn -o float.onnx")]
+#[command(after_help = "Examples:
+  export onnx --model mnist-cnn -o float.onnx
+  export onnx --checkpoint runs/mnist-cnn/checkpoint.bpk")]
 pub struct Onnx {
     /// The network, by its name in the zoo
     #[arg(long, default_value = "mnist-cnn", value_name = "NAME")]
@@ -32,7 +34,7 @@ pub struct Onnx {
     /// Its weights; models/NAME/checkpoint.bpk where not given
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// The file to write; models/NAME/float.onnx where not given
+    /// The file to write; float.onnx beside the checkpoint where not given
     #[arg(short, long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
     /// Leave BatchNormalization in the graph, as in burn; `export quantize` folds it then
@@ -43,8 +45,8 @@ pub struct Onnx {
 impl Onnx {
     /// Captures, folds, verifies, writes, and says what was done.
     pub fn run(&self) -> Result<()> {
-        let checkpoint = self.checkpoint.clone().unwrap_or_else(|| self.in_zoo("checkpoint.bpk"));
-        let output = self.output.clone().unwrap_or_else(|| self.in_zoo("float.onnx"));
+        let checkpoint = self.checkpoint.clone().unwrap_or_else(|| self.in_zoo());
+        let output = self.output.clone().unwrap_or_else(|| checkpoint.with_file_name("float.onnx"));
         let batch_norms = if self.keep_batchnorm { BatchNorms::Kept } else { BatchNorms::Folded };
         let verified = zoo::visit(&self.model, Export { checkpoint, batch_norms })
             .with_context(|| format!("--model {}", self.model))??;
@@ -56,8 +58,8 @@ impl Onnx {
         Ok(())
     }
 
-    fn in_zoo(&self, file: &str) -> PathBuf {
-        PathBuf::from("models").join(&self.model).join(file)
+    fn in_zoo(&self) -> PathBuf {
+        PathBuf::from("models").join(&self.model).join("checkpoint.bpk")
     }
 }
 
@@ -87,14 +89,15 @@ impl zoo::Visit for Export {
 
     fn visit<N: Network>(self) -> Result<Verified> {
         let network: N = checkpoint::load(&self.checkpoint, &Device::flex())?;
+        let input = network.task().input;
         let verified = onnx_from_module(
             N::NAME,
             &network,
-            N::INPUT,
+            input,
             N::forward,
             self.batch_norms,
-            metadata::<N>(),
-            &images(N::INPUT),
+            metadata(N::NAME, input),
+            &images(input),
         );
         verified.map_err(|error| match error {
             FloatError::Differs { .. } => CheckFailed(error.to_string()).into(),
@@ -103,16 +106,19 @@ impl zoo::Visit for Export {
     }
 }
 
-fn metadata<N: Network>() -> Vec<(String, String)> {
-    let [channels, height, width] = N::INPUT;
-    let description = format!("{}: {channels}×{height}×{width} pixels in 0…1 (pixel / 255) to logits", N::NAME);
-    let format = if channels == 1 { "Gray8" } else { "Rgb8" };
+fn metadata(network: &str, [channels, height, width]: [usize; 3]) -> Vec<(String, String)> {
+    let description = format!("{network}: {channels}×{height}×{width} pixels in 0…1 (pixel / 255) to logits");
+    let format = match channels {
+        1 => Some("Gray8"),
+        3 => Some("Rgb8"),
+        _ => None,
+    };
     let entries = [
-        ("description", description.as_str()),
+        ("description", Some(description.as_str())),
         ("Image.BitmapPixelFormat", format),
-        ("Image.NominalPixelRange", "Normalized_0_1"),
+        ("Image.NominalPixelRange", Some("Normalized_0_1")),
     ];
-    entries.map(|(key, value)| (key.to_string(), value.to_string())).to_vec()
+    entries.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?.to_string()))).collect()
 }
 
 /// Digits where they fit, and noise: images of the kind that the network is for, and of none.

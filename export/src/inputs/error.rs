@@ -15,7 +15,7 @@ pub enum InputError {
         cause: io::Error,
     },
     /// A data set that is missing or damaged.
-    #[error("{0}. A folder may also hold .png, .jpg, .pgm or .ppm pictures")]
+    #[error(transparent)]
     Data(#[from] data::DataError),
     /// A file of no kind that is known, or a damaged IDX file.
     #[error("{0}. Inputs are read from .npy, .npz, IDX (also .gz), .png, .jpg, .pgm and .ppm files")]
@@ -36,22 +36,9 @@ pub enum InputError {
         /// Expected, found, and what to do.
         reason: String,
     },
-    /// A picture that is not read.
-    #[error("{}: {reason}", path.display())]
-    Picture {
-        /// The file.
-        path: PathBuf,
-        /// Expected, found, and what to do.
-        reason: String,
-    },
-    /// More classes than labels have room for.
-    #[error("{}: expected at most 256 folders, one a class, found {found}. Name a folder of pictures", path.display())]
-    Classes {
-        /// The folder.
-        path: PathBuf,
-        /// How many there are.
-        found: usize,
-    },
+    /// A folder of pictures, or a picture.
+    #[error("{0}")]
+    Pictures(data::DataError),
     /// Another shape than the network takes.
     #[error(
         "{name}: expected inputs of {expected} (channels, height, width), found {found}. Give inputs of the network's size"

@@ -54,6 +54,7 @@ mod tests {
             width: 2,
             channels: 2,
             classes: 2,
+            class_names: vec![],
             pixels: vec![9, 9, 9, 9, 0, 51, 255, 102],
             labels: vec![0, 1],
             sha256: vec![],

@@ -91,7 +91,8 @@ mod tests {
         let pixels = (0..=255u8).flat_map(|i| [i; 4]).collect();
         let (height, width, channels, classes) = (2, 2, 1, 10);
         let labels = vec![0; 256];
-        let dataset = Dataset { name: "grey".into(), height, width, channels, classes, pixels, labels, sha256: vec![] };
+        let (name, class_names, sha256) = ("grey".into(), vec![], vec![]);
+        let dataset = Dataset { name, height, width, channels, classes, class_names, pixels, labels, sha256 };
         let inputs = Inputs::dataset(dataset, [1, 2, 2]).unwrap();
         let (count, backwards) = (AtomicUsize::new(0), (0..256).rev().collect::<Vec<_>>());
         let found = answers(&FirstPixel, &inputs, &backwards, &|n| _ = count.fetch_add(n, Ordering::Relaxed)).unwrap();
