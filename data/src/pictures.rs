@@ -26,6 +26,9 @@ const TEST_EVERY: usize = 6;
 /// A picture's file is no larger.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// A class: its name and its pictures.
+type Class = (String, Vec<PathBuf>);
+
 /// The pictures of a part of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -158,7 +161,7 @@ fn in_folder(folder: &Path) -> Result<Option<Found>, DataError> {
 }
 
 /// The first picture of each class, then the second of each, and so on.
-fn in_turns(folder: &Path, classes: Vec<(String, Vec<PathBuf>)>) -> Result<Found, DataError> {
+fn in_turns(folder: &Path, classes: Vec<Class>) -> Result<Found, DataError> {
     let (found, mut paths, mut labels) = (classes.len(), Vec::new(), Vec::new());
     let longest = classes.iter().map(|(_, pictures)| pictures.len()).max().unwrap_or(0);
     for turn in 0..longest {
@@ -173,7 +176,7 @@ fn in_turns(folder: &Path, classes: Vec<(String, Vec<PathBuf>)>) -> Result<Found
 }
 
 /// The folders in a folder, each with its pictures; none where no folder has one, or where pictures lie beside them.
-fn classes(folder: &Path) -> Result<Option<Vec<(String, Vec<PathBuf>)>>, DataError> {
+fn classes(folder: &Path) -> Result<Option<Vec<Class>>, DataError> {
     let (pictures, folders) = list(folder)?;
     if !pictures.is_empty() {
         return Ok(None);
