@@ -26,6 +26,9 @@ const TEST_EVERY: usize = 6;
 /// A picture's file is no larger.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// A class: its name and its pictures.
+type Class = (String, Vec<PathBuf>);
+
 /// The pictures of a part of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -78,11 +81,9 @@ pub(crate) fn open(folder: &Path, split: Split) -> Result<Option<Dataset>, DataE
         }
     }
     // Names and labels too: the same pictures sorted otherwise are another data set.
-    let names = paths
-        .iter()
-        .flat_map(|path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned().into_bytes());
-    let hashed: Vec<u8> = names.chain(labels.iter().copied()).chain(pixels.iter().copied()).collect();
-    let sha256 = vec![(format!("{split} pictures"), mnist::sha256_hex(&hashed))];
+    let names: String =
+        paths.iter().map(|path| path.strip_prefix(folder).unwrap_or(path).display().to_string()).collect();
+    let sha256 = vec![(format!("{split} pictures"), mnist::sha256_hex_of(&[names.as_bytes(), &labels, &pixels]))];
     let (name, classes) = (folder_name(folder), class_names.len());
     Ok(Some(Dataset { name, height, width, channels, classes, class_names, pixels, labels, sha256 }))
 }
@@ -158,7 +159,7 @@ fn in_folder(folder: &Path) -> Result<Option<Found>, DataError> {
 }
 
 /// The first picture of each class, then the second of each, and so on.
-fn in_turns(folder: &Path, classes: Vec<(String, Vec<PathBuf>)>) -> Result<Found, DataError> {
+fn in_turns(folder: &Path, classes: Vec<Class>) -> Result<Found, DataError> {
     let (found, mut paths, mut labels) = (classes.len(), Vec::new(), Vec::new());
     let longest = classes.iter().map(|(_, pictures)| pictures.len()).max().unwrap_or(0);
     for turn in 0..longest {
@@ -173,7 +174,7 @@ fn in_turns(folder: &Path, classes: Vec<(String, Vec<PathBuf>)>) -> Result<Found
 }
 
 /// The folders in a folder, each with its pictures; none where no folder has one, or where pictures lie beside them.
-fn classes(folder: &Path) -> Result<Option<Vec<(String, Vec<PathBuf>)>>, DataError> {
+fn classes(folder: &Path) -> Result<Option<Vec<Class>>, DataError> {
     let (pictures, folders) = list(folder)?;
     if !pictures.is_empty() {
         return Ok(None);

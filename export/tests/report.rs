@@ -89,7 +89,10 @@ fn what_is_no_run_and_other_images_are_refused() {
     left_by_a_run(folder.path(), &test);
     let (code, said) = report(&[path]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("int8.onnx: cannot be read"), "{said}");
+    assert!(
+        said.contains("int8.onnx: expected an int8 ONNX file or a plan, found none; make one with `export onnx`"),
+        "{said}"
+    );
 
     let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/mnist-cnn/net.plan");
     let (code, said) = report(&[path, "--int8", plan.to_str().unwrap(), "--data", "digits"]);

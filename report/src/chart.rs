@@ -1,7 +1,11 @@
 //! Curves as SVG: axes, ticks, and a label at the end of each line instead of a legend. Colours are the page's
 //! (`.s0`, `.s1`, …), so a chart follows it from light to dark.
 
+mod scale;
+
 use std::fmt::Write;
+
+pub use scale::Scale;
 
 use crate::html::{escape, short};
 
@@ -50,53 +54,6 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// From a value to a height.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scale {
-    /// Equal steps are equal heights.
-    Linear,
-    /// Equal ratios are equal heights.
-    Logarithmic,
-    /// Percentages near 100: equal ratios of what is missing are equal heights, so 99 to 99.9 is as much as 90 to 99. What is
-    /// missing is taken for at least this much.
-    Nines(f64),
-}
-
-impl Scale {
-    fn height(self, value: f64) -> f64 {
-        match self {
-            Self::Linear => value,
-            Self::Logarithmic => value.max(f64::MIN_POSITIVE).log10(),
-            Self::Nines(least) => -(100.0 - value).max(least).log10(),
-        }
-    }
-
-    /// Values worth a tick between two others.
-    fn ticks(self, low: f64, high: f64) -> Vec<f64> {
-        let within = |ticks: Vec<f64>| ticks.into_iter().filter(|t| (low..=high).contains(t)).collect::<Vec<_>>();
-        let decades = || (-6..7).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
-        match self {
-            Self::Linear => {
-                let step = linear_step((high - low) / 6.0);
-                within(
-                    (0..=(high / step).abs().max((low / step).abs()) as i32 + 1)
-                        .flat_map(|i| [-f64::from(i) * step, f64::from(i) * step])
-                        .skip(1)
-                        .collect(),
-                )
-            }
-            Self::Logarithmic => within(decades().collect()),
-            Self::Nines(least) => within(decades().filter(|&missing| missing >= least).map(|m| 100.0 - m).collect()),
-        }
-    }
-}
-
-/// The first of 1, 2, 5, 10, … that is as large.
-fn linear_step(least: f64) -> f64 {
-    let power = 10f64.powf(least.max(1e-9).log10().floor());
-    [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|&s| s >= least * 0.999).unwrap_or(power)
-}
-
 /// Smallest and largest.
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.filter(|v| v.is_finite()).fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)))
@@ -136,12 +93,7 @@ impl Frame {
 
     /// The values at the lower and the upper end.
     fn values(&self) -> (f64, f64) {
-        let value = |height: f64| match self.scale {
-            Scale::Linear => height,
-            Scale::Logarithmic => 10f64.powf(height),
-            Scale::Nines(_) => 100.0 - 10f64.powf(-height),
-        };
-        (value(self.y.0), value(self.y.1))
+        (self.scale.value(self.y.0), self.scale.value(self.y.1))
     }
 }
 
@@ -255,13 +207,6 @@ mod tests {
             least_range: None,
             lines: lines.iter().enumerate().map(line).collect(),
         }
-    }
-
-    #[test]
-    fn ticks_are_round_numbers_within() {
-        assert_eq!(Scale::Linear.ticks(-61.0, 61.0), [0.0, -50.0, 50.0]);
-        assert_eq!(Scale::Logarithmic.ticks(0.04, 0.6), [0.05, 0.1, 0.2, 0.5]);
-        assert_eq!(Scale::Nines(0.01).ticks(94.0, 99.7), [99.5, 99.0, 98.0, 95.0]);
     }
 
     #[test]

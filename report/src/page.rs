@@ -136,8 +136,8 @@ fn robustness(run: &Run) -> String {
         run.judgements.iter().flat_map(|j| &j.curves).flat_map(|curve| &curve.points).map(|point| point.images);
     let Some(images) = images.max() else { return String::new() };
     let text = format!(
-        "The first {} test images, turned, shifted and made noisy: the same bytes for every runtime. The network has seen none of \
-         them so.",
+        "The first {} test images, turned, shifted and made noisy: the same bytes for every runtime. None was \
+         trained on.",
         grouped(images)
     );
     section("Disturbed images", &text, &figures(&Disturbance::ALL.map(chart)))

@@ -38,6 +38,12 @@ impl Report {
     pub fn run(&self) -> Result<()> {
         let mut run = ::report::file::read(&self.folder)?;
         let int8 = self.int8.clone().unwrap_or_else(|| network::file_of(&self.folder));
+        ensure!(
+            int8.is_file(),
+            "{}: expected an int8 ONNX file or a plan, found none; make one with `export onnx` and `export quantize`, or name it \
+             with --int8",
+            int8.display()
+        );
         let stage = engine(&int8).with_context(|| int8.display().to_string())?;
         let Ok(recorded) = run.source.parse();
         let source = self.data.clone().unwrap_or(recorded);
