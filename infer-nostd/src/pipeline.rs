@@ -10,7 +10,8 @@ use core::fmt;
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
 ///
 /// `TENSORS` is the size of the table of progress, 4 bytes an entry, and `USES` what the engine can do: [`Engine::new`] takes
-/// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
+/// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else. Firmware with
+/// several plans names the largest of the counts and the union of the uses.
 #[derive(Debug)]
 pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
     arena: Arena<'a, USES>,
@@ -33,7 +34,7 @@ pub enum EngineError {
         /// Entries that the plan needs.
         expected: usize,
     },
-    /// `USES` lacks what the plan needs: it was taken from another plan.
+    /// `USES` lacks what the plan needs: it was taken from other plans.
     LacksOperators,
     /// A row, or an image, of another length than the input's.
     InputLength {
@@ -51,7 +52,7 @@ impl fmt::Display for EngineError {
                 write!(f, "the arena has {found} words, the plan needs {expected}: see Plan::arena_words")
             }
             Self::TableTooSmall { expected } => write!(f, "the engine's TENSORS must be at least {expected}"),
-            Self::LacksOperators => write!(f, "the engine's USES is not this plan's: see Plan::uses"),
+            Self::LacksOperators => write!(f, "the engine's USES lacks what the plan uses: see Plan::uses"),
             Self::InputLength { expected, found } => write!(f, "the input has {found} values, expected {expected}"),
         }
     }
@@ -70,8 +71,8 @@ impl<'a> Engine<'a> {
 }
 
 impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
-    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`: this plan's own [`Plan::uses`], or
-    /// everything. The union of several plans' will not do where one input is stacked and another is not.
+    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`: this plan's own [`Plan::uses`], the union of
+    /// several plans', or everything.
     ///
     /// # Errors
     /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`], [`EngineError::LacksOperators`].
@@ -189,7 +190,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn store_row(&mut self, row: &[i8]) {
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        if Self::stacks(input) {
+        if const { Uses(USES).stacks() } && input.stacked {
             for lane in 0..input.lanes().min(at + 1) {
                 self.arena.row(0, at - lane).channel(lane).put_each(row, 1);
             }
@@ -332,13 +333,6 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(always)]
     fn rows_stacked(tensor: &Tensor) -> usize {
         if const { Uses(USES).stacks() } { tensor.rows_a_step() } else { 1 }
-    }
-
-    /// Whether the input is stacked, which an engine for one plan knows.
-    #[inline(always)]
-    fn stacks(input: &Tensor) -> bool {
-        let (may, must) = const { (Uses(USES).stacks(), USES != Uses::ALL.0) };
-        may && (must || input.stacked)
     }
 
     /// Makes the padding below the map that operator `id` is about to read. An operator of two inputs reads none.
