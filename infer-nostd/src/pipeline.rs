@@ -271,11 +271,10 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         let step = self.arena.step(id, self.progress[id + 1]);
         let has_kernel = step.operator.kernel != Kernel::Portable;
         let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
-            Kind::Conv2d if has_kernel && const { Uses(USES).conv_kernels() } => ops::packed::row::<USES>,
-            Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
-            Kind::Depthwise if has_kernel && const { Uses(USES).any_depthwise_kernels() } => {
-                ops::packed_depthwise::row::<USES>
+            Kind::Conv2d | Kind::Depthwise if has_kernel && const { Uses(USES).conv_kernels() } => {
+                ops::packed::row::<USES>
             }
+            Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
             Kind::MaxPool if step.operator.merges && const { Uses(USES).merging_pools() } => {
                 ops::max_pool::merge::<USES>

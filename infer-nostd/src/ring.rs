@@ -73,11 +73,11 @@ impl<'a> Rows<'a> {
         &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
     }
 
-    /// Where that row begins, for kernels.
+    /// Where that row begins, for kernels. Some tensor's rows land if `lands`.
     #[cfg(not(kernels = "portable"))]
     #[inline(always)]
-    pub fn start(&self, i: usize) -> *const u8 {
-        if i == self.last && !self.landing.is_empty() {
+    pub fn start(&self, i: usize, lands: bool) -> *const u8 {
+        if lands && i == self.last && !self.landing.is_empty() {
             return self.landing.as_ptr();
         }
         let at = self.first + i * self.tensor.slot_len();

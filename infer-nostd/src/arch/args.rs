@@ -1,16 +1,18 @@
 //! What kernels of convolutions are told of a block, and what is left to do after them.
 
+use super::blocks::Segment;
 use crate::ops::Step;
 use crate::ring::RowMut;
+use core::ops::Range;
 
 /// What a kernel is told of a block, as its assembly finds it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Args {
-    /// What it walks over: see [`conv`](super::conv) and [`depthwise`](super::depthwise).
-    pub walk: *const u8,
-    /// Behind that.
-    pub walk_end: *const u8,
+    /// What it walks over.
+    pub segments: *const Segment,
+    /// Behind them.
+    pub segments_end: *const Segment,
     /// Bytes from one plane of the input to the next.
     pub plane_len: u32,
     /// For each group of output channels its biases, weights, multipliers.
@@ -29,17 +31,23 @@ pub struct Args {
     pub min: i32,
     /// Largest result.
     pub max: i32,
+    /// Bytes from one tap to the next. This and what follows is for depthwise kernels of any window.
+    pub tap_len: u32,
+    /// Bytes from one output pixel's first tap to the next one's.
+    pub stride_len: u32,
 }
 
 impl Args {
     /// Of the row's first block.
     #[inline(always)]
-    pub fn new(step: &Step, out: &mut RowMut, walk: *const u8, walk_end: *const u8) -> Self {
+    pub fn new(step: &Step, out: &mut RowMut, segments: Range<*const Segment>) -> Self {
         let (operator, output) = (step.operator, step.output);
+        let [tap_len, stride_len] =
+            [operator.dilations[1], operator.strides[1]].map(|n| n as u32 * step.input.lanes as u32);
         let stored = output.layout.flip() as i32;
         Self {
-            walk,
-            walk_end,
+            segments: segments.start,
+            segments_end: segments.end,
             plane_len: step.input.plane_len,
             stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
             out: out.slot().as_mut_ptr().wrapping_add(output.pads[1] as usize * output.lanes()),
@@ -49,6 +57,8 @@ impl Args {
             shift_bits: operator.shift_bits as u32,
             min: operator.clamp[0] as i32 + stored,
             max: operator.clamp[1] as i32 + stored,
+            tap_len,
+            stride_len,
         }
     }
 

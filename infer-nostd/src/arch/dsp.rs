@@ -1,8 +1,7 @@
 //! Convolutions for cores with the DSP extension (Cortex-M4, M7, M33): SMLAD makes two products in one cycle.
 //!
 //! Input and output are [`Layout::Quads`](crate::plan::Layout): a pixel of a plane is a word; [`Kernel::Image16`] reads an input of one
-//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`conv::Args`](super::conv::Args) and
-//! [`depthwise::Args`](super::depthwise::Args) say where things lie; how the weights follow one another is in the header of each macro.
+//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`Args`](super::args::Args) says where things lie; how the weights follow one another is in the header of each macro.
 //! Equal, to the bit, to the plain loops of `ops`.
 //!
 //! Beyond what the arguments ask for: a plane is shorter than 65,536 bytes and holds all the pixels that a block reads of it; a segment
@@ -12,8 +11,8 @@
 //! The names of the functions: the kernel; `t3` three taps of a stride of 1, `t1` one tap, of a stride of 1 or 2 (`s1`, `s2`); the pixels
 //! of a block.
 
-use super::{conv, depthwise};
-use crate::plan::{Kernel, Taps};
+use super::blocks;
+use crate::plan::Kernel;
 use core::arch::global_asm;
 
 // Registers of a three-tap pass over N pixels (all 14 are in use at N = 6):
@@ -1213,7 +1212,7 @@ dsp_widened\W\()_t1_s\S\()_\N:
 @ Stream, by plane: the biases of its lanes, a word for each (ky, kx): int8 (lane 0) .. (lane 3), the multipliers of its lanes.
 @ Lanes beyond the channels have weights 0 and multiplier 1.
 @
-@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 offset, the plane's included | 24 plane | 28, 32, 36 rows
+@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 where the plane lies in a row | 24 plane | 28, 32, 36 rows
 
 @ Pixel 0, 1 or 2 (the last).
 .macro dsp_dw_mac px, w, x
@@ -1366,18 +1365,19 @@ dsp_widened\W\()_t1_s\S\()_\N:
 dsp_depthwise3_s\S\()_\N:
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   sub sp, #40
-  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   adds r7, #3
   lsrs r7, r7, #2               @ planes
   strd r5, r6, [sp]
   strd r9, r8, [sp, #8]
-  ldr r0, [r0, #44]             @ offset
+  movs r0, #0
   strd r7, r0, [sp, #16]
-  str r3, [sp, #24]
-  ldm r1, {r5, r6, r7}
+  ldr r5, [r1]                  @ rows
+  ldr r6, [r1, #8]
+  ldr r7, [r1, #16]
   mov r1, r4
-  add r0, sp, #28
-  stm r0, {r5, r6, r7}
+  add r0, sp, #24
+  stm r0, {r3, r5, r6, r7}
 3:                              @ a plane
   ldr r6, [r1]
   ldr r9, [r1, #8]
@@ -1413,7 +1413,7 @@ dsp_depthwise3_s\S\()_\N:
 .endm
 
 @ Any window, a tap at a time: r10 the weight, r11 from pixel to pixel, r12 taps left in its high half, from tap to tap in its low.
-@ Frame: as above, but 28 rows | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
+@ Frame: as above, but 28 segments | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
 .macro dsp_dw_taps HALF, N
   .if \N >= 2
     mov r4, r6
@@ -1425,7 +1425,7 @@ dsp_depthwise3_s\S\()_\N:
   .endif
   ldr r3, [sp, #28]
 1:                              @ a row
-  ldr r0, [r3], #4
+  ldr r0, [r3], #8
   ldr r2, [sp, #20]
   ldrd r12, r11, [sp, #36]
   str r3, [sp, #48]
@@ -1470,18 +1470,19 @@ dsp_depthwise_\N:
   push {r3-r11, lr}
   sub sp, #56
   mov r10, r0
-  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   adds r7, #3
   lsrs r7, r7, #2               @ planes
   strd r5, r6, [sp]
   strd r9, r8, [sp, #8]
-  ldr r0, [r10, #44]            @ offset
+  movs r0, #0
   strd r7, r0, [sp, #16]
   strd r3, r1, [sp, #24]
   str r2, [sp, #32]
-  ldrd r5, r6, [r10, #48]       @ taps of a row, from tap to tap
-  ldr r7, [r10, #56]            @ from pixel to pixel
+  ldr r5, [r1, #4]              @ taps of a row
+  ldrd r6, r7, [r10, #44]       @ from tap to tap, from pixel to pixel
   subs r2, r2, r1
+  lsrs r2, r2, #1
   muls r2, r5, r2               @ rows * 4 * taps
   subs r5, #1
   orr r6, r6, r5, lsl #16
@@ -1676,7 +1677,7 @@ unsafe extern "C" {
     pub fn dsp_dense_octets(args: *mut super::dense::Args);
 }
 
-conv::functions! {
+blocks::functions! {
     Narrow8 THREE 1 => dsp_narrow8_t3_1,
     Narrow8 THREE 2 => dsp_narrow8_t3_2,
     Narrow8 THREE 3 => dsp_narrow8_t3_3,
@@ -1724,18 +1725,15 @@ conv::functions! {
     Widened16 ONE_STRIDE_2 2 => dsp_widened16_t1_s2_2,
     Widened16 ONE_STRIDE_2 3 => dsp_widened16_t1_s2_3,
     Widened16 ONE_STRIDE_2 4 => dsp_widened16_t1_s2_4,
-}
-
-depthwise::functions! {
-    DepthwiseQuads Three 1 => dsp_depthwise3_s1_1,
-    DepthwiseQuads Three 2 => dsp_depthwise3_s1_2,
-    DepthwiseQuads Three 3 => dsp_depthwise3_s1_3,
-    DepthwiseQuads ThreeStride2 1 => dsp_depthwise3_s2_1,
-    DepthwiseQuads ThreeStride2 2 => dsp_depthwise3_s2_2,
-    DepthwiseQuads ThreeStride2 3 => dsp_depthwise3_s2_3,
-    DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
-    DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
-    DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+    DepthwiseQuads DEPTHWISE_3 1 => dsp_depthwise3_s1_1,
+    DepthwiseQuads DEPTHWISE_3 2 => dsp_depthwise3_s1_2,
+    DepthwiseQuads DEPTHWISE_3 3 => dsp_depthwise3_s1_3,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 1 => dsp_depthwise3_s2_1,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 2 => dsp_depthwise3_s2_2,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 3 => dsp_depthwise3_s2_3,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 1 => dsp_depthwise_1,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 2 => dsp_depthwise_2,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 3 => dsp_depthwise_3,
 }
 
 // Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.

@@ -14,7 +14,6 @@ pub mod lookup;
 pub mod max_pool;
 pub mod packed;
 pub mod packed_dense;
-pub mod packed_depthwise;
 
 use crate::fixed::Requant;
 use crate::plan::{Operator, Tensor};

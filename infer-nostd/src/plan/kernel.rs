@@ -41,6 +41,9 @@ pub enum Kernel {
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Segments of a 5×5 window, strided.
+pub(crate) const MANY_SEGMENTS: usize = 25;
+
 /// Most rows of a window that a depthwise kernel takes.
 pub const MAX_WINDOW_ROWS: usize = 11;
 
@@ -99,6 +102,26 @@ impl Window {
             2 if is_three => Self::ThreeStride2,
             1 => Self::Any,
             _ => Self::AnyStrided,
+        }
+    }
+}
+
+/// The ways through a window that kernels are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// Of a convolution, over all its channels.
+    Conv(Taps),
+    /// Of a depthwise one.
+    Depthwise(Window),
+}
+
+impl Walk {
+    /// Which of them the operator has.
+    #[inline(always)]
+    pub const fn of(operator: &Operator) -> Self {
+        match operator.kind {
+            Kind::Depthwise => Self::Depthwise(Window::of(operator)),
+            _ => Self::Conv(Taps::of(operator)),
         }
     }
 }

@@ -241,8 +241,12 @@ impl Operator {
         self.segments(input) * input.planes()
     }
 
-    /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory.
+    /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory. A depthwise
+    /// one has a run for each row.
     pub const fn segments(&self, input: &Tensor) -> usize {
+        if matches!(self.kind, Kind::Depthwise) {
+            return self.window[0] as usize;
+        }
         let rows = (self.window[0] as usize).div_ceil(input.rows_a_step());
         rows * (self.window[1] as usize / Taps::of(self).count())
     }
