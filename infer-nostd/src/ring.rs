@@ -84,6 +84,20 @@ impl<'a> Rows<'a> {
         self.ring.as_ptr().wrapping_add(if at >= self.ring.len() { at - self.ring.len() } else { at })
     }
 
+    /// For kernels, of the first row and those `distance` bytes further on in the ring: where the first begins, how many follow down to the ring's
+    /// end, the first counted, but no more than `most`; and where the next one begins, at the ring's other end.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(always)]
+    pub fn run_of_rows(&self, distance: usize, most: usize) -> (*const u8, usize, *const u8) {
+        let (mut count, mut at) = (0, self.first);
+        while count < most && at < self.ring.len() {
+            count += 1;
+            at += distance;
+        }
+        let ring = self.ring.as_ptr();
+        (ring.wrapping_add(self.first), count, ring.wrapping_add(at.wrapping_sub(self.ring.len())))
+    }
+
     /// A channel of the row `i` rows below the first.
     #[inline(always)]
     pub fn channel(&self, i: usize, channel: usize) -> Channel<'a> {

@@ -13,7 +13,7 @@ pub struct Args {
     pub segments: *const Segment,
     /// Behind them.
     pub segments_end: *const Segment,
-    /// Bytes from one plane of the input to the next.
+    /// Bytes from one step to the next in a segment, of a depthwise convolution from one plane of the input to the next.
     pub plane_len: u32,
     /// For each group of output channels its biases, weights, multipliers.
     pub stream: *const u32,
@@ -48,7 +48,7 @@ impl Args {
         Self {
             segments: segments.start,
             segments_end: segments.end,
-            plane_len: step.input.plane_len,
+            plane_len: step.input.step_len() as u32,
             stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
             out: out.slot().as_mut_ptr().wrapping_add(output.pads[1] as usize * output.lanes()),
             out_plane_len: output.plane_len,

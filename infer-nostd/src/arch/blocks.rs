@@ -142,8 +142,37 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
 /// [`MAX_SEGMENTS`].
 #[inline(never)] // what it holds is off the stack when the kernel works
 unsafe fn segments_of<const USES: u128>(step: &Step, rows: &Rows, first: *mut Segment) -> usize {
+    if const { Uses(USES).parted_walks() } && step.operator.is_parted(step.input) {
+        // SAFETY: the caller's.
+        return unsafe { parted_segments::<USES>(step, rows, first) };
+    }
+    let input = step.input;
+    let walks = step.operator.row_steps(input);
+    let (start, count, next) = rows.run_of_rows(input.rows_a_step() * input.slot_len(), walks);
+    let left = step.padded_start(0) * input.lanes();
+    let segment = |start: *const u8, walks| Segment {
+        start: start.wrapping_add(left),
+        steps: walks as u32 * input.planes as u32,
+    };
+    // SAFETY: the caller's; a window that is one pixel wide and more than one high is parted.
+    unsafe {
+        first.write(segment(start, count));
+        if count == walks {
+            return 1;
+        }
+        first.wrapping_add(1).write(segment(next, walks - count));
+    }
+    2
+}
+
+/// The same where rows, or the taps of one, are apart.
+///
+/// # Safety
+/// As before.
+#[inline(always)]
+unsafe fn parted_segments<const USES: u128>(step: &Step, rows: &Rows, first: *mut Segment) -> usize {
     let (operator, input) = (step.operator, step.input);
-    let planes_len = input.planes() * input.plane_len();
+    let planes_len = input.planes() * input.step_len();
     // Runs in a row, bytes from one to the next, steps of each, and bytes from a run's start to where another would go on.
     let (walks, tap_len, steps, len) = match (operator.kind, Taps::of(operator)) {
         (Kind::Depthwise, _) => (1, 0, operator.window[1] as u32, 1), // rows begin at words: none goes on a byte later

@@ -177,8 +177,8 @@ impl Kernel {
 
     /// Whether the kernel takes an operator of this kind and geometry.
     pub const fn takes(self, operator: &Operator, input: &Tensor) -> bool {
-        // Where the DSP kernels count steps and planes in halves of a register.
-        let countable = input.plane_len() < 1 << 16 && operator.steps(input) < 1 << 15;
+        // Where the DSP kernels count steps, and bytes between them, in halves of a register.
+        let countable = input.step_len() < 1 << 16 && operator.steps(input) < 1 << 15;
         match self {
             Self::Portable => true,
             // A row is one run of bytes.

@@ -116,6 +116,12 @@ impl Tensor {
         self.plane_len as usize
     }
 
+    /// Bytes from one step of a convolution's kernel to the next: a plane, or the rows that a step takes where each is one plane.
+    #[inline(always)]
+    pub const fn step_len(&self) -> usize {
+        if self.planes == 1 { self.rows_a_step() * self.slot_len() } else { self.plane_len() }
+    }
+
     /// Where the pixels of a plane lie in a row, in bytes, without the padding left and right.
     #[inline(always)]
     pub const fn run_range(&self, plane: usize) -> Range<usize> {

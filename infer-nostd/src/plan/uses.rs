@@ -21,7 +21,8 @@ impl Uses {
     const DEFINITIONS: u32 = Self::KERNELS + 1;
     const LONG_WALKS: u32 = Self::DEFINITIONS + 1;
     const LONGEST_WALKS: u32 = Self::LONG_WALKS + 1;
-    const LANDS: u32 = Self::LONGEST_WALKS + 1;
+    const PARTED_WALKS: u32 = Self::LONGEST_WALKS + 1;
+    const LANDS: u32 = Self::PARTED_WALKS + 1;
     const STACKS: u32 = Self::LANDS + 1;
     const MERGING_WINDOWS: u32 = Self::STACKS + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
@@ -30,7 +31,7 @@ impl Uses {
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
     const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
-    /// Behind it, 11 bits are free.
+    /// Behind it, 10 bits are free.
     const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
@@ -70,8 +71,10 @@ impl Uses {
         }
         let (kernel, walk, longest) = (operator.kernel, Walk::of(operator), operator.block as usize);
         let shortest = if operator.shorter > 0 { longest - 1 } else { longest };
-        let is_longest = operator.segments(plan.tensor(operator.inputs[0] as usize)) > MANY_SEGMENTS;
-        let walks = (operator.is_long() as u128) << Self::LONG_WALKS | (is_longest as u128) << Self::LONGEST_WALKS;
+        let input = plan.tensor(operator.inputs[0] as usize);
+        let walks = (operator.is_long() as u128) << Self::LONG_WALKS
+            | ((operator.segments(input) > MANY_SEGMENTS) as u128) << Self::LONGEST_WALKS
+            | (operator.is_parted(input) as u128) << Self::PARTED_WALKS;
         walks
             | 1 << Self::KERNELS
             | Self::function_bit(kernel, walk, shortest)
@@ -165,6 +168,12 @@ impl Uses {
     #[inline(always)]
     pub const fn merging_windows(self) -> bool {
         self.0 & 1 << Self::MERGING_WINDOWS != 0
+    }
+
+    /// Whether a convolution is, by this target's kernel, whose steps do not lie in whole rows side by side.
+    #[inline(always)]
+    pub const fn parted_walks(self) -> bool {
+        self.0 & 1 << Self::PARTED_WALKS != 0
     }
 
     /// Whether a tensor's rows land.
