@@ -42,8 +42,7 @@ impl Args {
     #[inline(always)]
     pub fn new(step: &Step, out: &mut RowMut, segments: Range<*const Segment>) -> Self {
         let (operator, output) = (step.operator, step.output);
-        let [tap_len, stride_len] =
-            [operator.dilations[1], operator.strides[1]].map(|n| n as u32 * step.input.lanes as u32);
+        let lanes = step.input.lanes as u32;
         let stored = output.layout.flip() as i32;
         Self {
             segments: segments.start,
@@ -57,8 +56,8 @@ impl Args {
             shift_bits: operator.shift_bits as u32,
             min: operator.clamp[0] as i32 + stored,
             max: operator.clamp[1] as i32 + stored,
-            tap_len,
-            stride_len,
+            tap_len: operator.dilations[1] as u32 * lanes,
+            stride_len: operator.strides[1] as u32 * lanes,
         }
     }
 

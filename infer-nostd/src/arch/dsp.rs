@@ -592,8 +592,9 @@ dsp_narrow8_t1_s\S\()_\N:
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
-@ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 plane of out | 12 shift | 16 zero point | 20 stream's end | 24 end of the pixels | 28 entry
-@ | 32 stream | 36 frame's length | one tap alone: 40 the pixels, as the first round sees them | 44 bytes back to its weights | then the pixels
+@ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 stream's end | 12 shift | 16 zero point | 24 end of the pixels | 28 entry | 32 stream
+@ | 36 frame's length | then the pixels. One tap: 8 plane of out | 20 stream's end | 40 the pixels, as the first round sees them | 44 bytes back to
+@ its weights | then the pixels
 
 @ From r0 to r12 (bytes 0 and 2) and lr (bytes 1 and 3).
 .macro dsp_widen S, COUNT
@@ -667,7 +668,7 @@ dsp_narrow8_t1_s\S\()_\N:
   mov sp, r10
   add r10, r10, #FRAME
   add r12, r12, r10             @ end of the pixels
-  strd r5, r6, [sp, #4]
+  strd r5, r6, [sp, #4]         @ of three taps the second is written over below
   strd r9, r8, [sp, #12]
   str r12, [sp, #24]
   strd r4, r11, [sp, #32]
@@ -705,6 +706,7 @@ dsp_narrow8_t1_s\S\()_\N:
     muls r0, r7, r0
     add r0, r4, r0, lsl #2
     subs r7, r6, #4             @ as above
+    str r0, [sp, #8]
   .else
     adds r7, #1
     lsrs r7, r7, #1
@@ -712,8 +714,8 @@ dsp_narrow8_t1_s\S\()_\N:
     muls r0, r7, r0
     add r0, r4, r0, lsl #3
     movs r7, #2                 @ pair of lanes to pair of lanes: 2, and plane - 2, alternating
+    str r0, [sp, #20]
   .endif
-  str r0, [sp, #20]
   str r7, [sp]
   .if \S == 1
     subs r3, #(4 * \PIXELS)
@@ -788,7 +790,7 @@ dsp_narrow8_t1_s\S\()_\N:
   mov sp, r10
   add r10, r10, #40
   add r12, r12, r10             @ end of the pixels
-  strd r5, r6, [sp, #4]
+  str r5, [sp, #4]
   strd r9, r8, [sp, #12]
   str r12, [sp, #24]
   strd r4, r11, [sp, #32]
@@ -807,7 +809,7 @@ dsp_narrow8_t1_s\S\()_\N:
   add r0, r4, r0, lsl #2
   mov lr, #2                    @ from low halves to high halves: 2, and from there to the next pass, alternating
   subs r7, r6, #4
-  str r0, [sp, #20]
+  str r0, [sp, #8]
   str r7, [sp]
 2:                              @ a segment
   ldrd r0, r9, [r1], #8
@@ -842,6 +844,9 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_tap r2, r4, lr, r12
   dsp_tap r3, , r4, lr
   ldr r2, [r0], #4
+  .if LAST
+    ldr r3, [sp, #24]           @ behind another load it takes one cycle
+  .endif
   dsp_tap r2, , , r4
 .endm
 
@@ -944,6 +949,7 @@ dsp_narrow8_t1_s\S\()_\N:
   .endif
 3:                              @ a channel
   add r0, sp, #40
+  .set LAST, 0
   .set FIRST, 1
   dsp_t3u_pass_a \W, \N
   .set FIRST, 0
@@ -961,17 +967,17 @@ dsp_narrow8_t1_s\S\()_\N:
 42:
   dsp_t3u_pass_a \W, \N
 41:
+  .set LAST, 1
   dsp_t3u_pass_b \W, \N
-  ldr r2, [sp, #24]
-  cmp r0, r2
+  .set LAST, 0
+  .if \N < 7
+    ldr r3, [sp, #24]
+  .endif
+  cmp r0, r3
   bne 40b
 44:
   ldr r7, [r1], #4
-  .if \N == 7
-    ldm sp, {r0, r2, r3, r5, r6}
-  .else
-    ldm sp, {r0, r2, r3, r5, r6, lr}
-  .endif
+  ldm sp, {r0, r2, r3, r5, r6}
   cbnz r5, 7f
 5:
   dsp_each_acc \N, dsp_t3u_round
@@ -981,12 +987,7 @@ dsp_narrow8_t1_s\S\()_\N:
   it eq
   addeq r2, r2, r0
   str r2, [sp, #4]
-  .if \N == 7
-    ldr r5, [sp, #20]
-    cmp r1, r5
-  .else
-    cmp r1, lr
-  .endif
+  cmp r1, r3
   bne 3b
   ldr r2, [sp, #36]
   add sp, r2
