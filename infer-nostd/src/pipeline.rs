@@ -269,16 +269,15 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(never)] // like its neighbours: what they hold is off the stack when others work
     fn run(&mut self, id: usize) {
         let step = self.arena.step(id, self.progress[id + 1]);
-        let has_kernel = step.operator.kernel != Kernel::Portable;
-        let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
+        let operator = step.operator;
+        let has_kernel = operator.kernel != Kernel::Portable;
+        let row: fn(&Step, &Rows, &mut RowMut) = match operator.kind {
             Kind::Conv2d | Kind::Depthwise if has_kernel && const { Uses(USES).conv_kernels() } => {
                 ops::packed::row::<USES>
             }
             Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
-            Kind::MaxPool if step.operator.merges && const { Uses(USES).merging_pools() } => {
-                ops::max_pool::merge::<USES>
-            }
+            Kind::MaxPool if operator.merges && const { Uses(USES).merging_pools() } => ops::max_pool::merge::<USES>,
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
@@ -320,12 +319,11 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
     #[inline(never)]
     fn joining_step(&mut self, step: &Step<'a>, row: Join) {
-        let second = self.plan().tensor(step.operator.inputs[1] as usize);
         let (a, b, mut out) = self.arena.rows_of_two(step);
         if const { Uses(USES).lands() } {
             out.renew_edges();
         }
-        row(step, second, &a, &b, &mut out);
+        row(step, &a, &b, &mut out);
     }
 
     /// Rows side by side in each row of a tensor.
@@ -362,8 +360,8 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     }
 }
 
-/// Makes a row of two tensors' rows; the second of them is described apart.
-type Join = fn(&Step, &Tensor, &Rows, &Rows, &mut RowMut);
+/// Makes a row of two tensors' rows.
+type Join = fn(&Step, &Rows, &Rows, &mut RowMut);
 
 fn expect_len(expected: usize, found: usize) -> Result<(), EngineError> {
     if found == expected { Ok(()) } else { Err(EngineError::InputLength { expected, found }) }

@@ -47,6 +47,12 @@ impl<'a> Rows<'a> {
         Self { tensor, ring, landing, first, last: span.last - span.first }
     }
 
+    /// The tensor whose rows these are.
+    #[inline(always)]
+    pub fn tensor(&self) -> &'a Tensor {
+        self.tensor
+    }
+
     /// The padded row `i` rows below the first, as it is stored. `i` is less than the rows there is room for.
     #[inline(always)]
     pub fn slot(&self, i: usize) -> &'a [u8] {

@@ -1748,18 +1748,34 @@ global_asm!(
     .type dsp_merge_two, %function
     .p2align 2
 dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
-    push {r4, r5, r6, lr}
-1:  ldrd r4, r5, [r0], #8
-    ssub8 r6, r4, r5
+    push {r4, r5, r6, r7, lr}
+    subs r2, #2
+    blo 3f
+1:  ldm r0!, {r4, r5, r6, r7}
+    ssub8 r12, r4, r5
     sel r4, r4, r5
+    ssub8 r12, r6, r7
+    sel r5, r6, r7
     cbnz r3, 2f
-    ldr r5, [r1]
-    ssub8 r6, r4, r5
+    ldrd r6, r7, [r1]
+    ssub8 r12, r4, r6
+    sel r4, r4, r6
+    ssub8 r12, r5, r7
+    sel r5, r5, r7
+2:  strd r4, r5, [r1], #8
+    subs r2, #2
+    bhs 1b
+3:  adds r2, #1
+    bne 5f
+    ldrd r4, r5, [r0]             @ an odd one
+    ssub8 r12, r4, r5
     sel r4, r4, r5
-2:  str r4, [r1], #4
-    subs r2, #1
-    bne 1b
-    pop {r4, r5, r6, pc}
+    cbnz r3, 4f
+    ldr r5, [r1]
+    ssub8 r12, r4, r5
+    sel r4, r4, r5
+4:  str r4, [r1]
+5:  pop {r4, r5, r6, r7, pc}
     .size dsp_merge_two, . - dsp_merge_two
 "#,
     options(raw)

@@ -91,10 +91,11 @@ const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
     let complete = operator.complete(input, output);
     ensure!(same(operator_words(operator), operator_words(&complete)), PlanError::BadSteps(id as u16));
     let [weights, table] = [operator.weights as usize, operator.table as usize];
+    let data = [Records::end(plan.operator_count()), plan.names];
     let weights_words = operator.weights_words(input, output);
     let table_words = operator.table_words(output);
     ensure!(
-        within(weights, weights_words, plan.names) && within(table, table_words, plan.names),
+        within(weights, weights_words, data) && within(table, table_words, data),
         PlanError::OutsideFile(id as u16)
     );
     ensure!(
@@ -209,8 +210,8 @@ const fn holds(input: &Tensor, output: &Tensor) -> bool {
     input.height >= output.height && input.width >= output.width
 }
 
-const fn within(at: usize, len: usize, end: usize) -> bool {
-    at <= end && len <= end - at
+const fn within(at: usize, len: usize, [start, end]: [usize; 2]) -> bool {
+    start <= at && at <= end && len <= end - at
 }
 
 /// Whether the shift and the clamp are in range and every multiplier is positive.
@@ -297,7 +298,7 @@ pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
     while i < REGIONS * plan.tensor_count() {
         let a = region(plan, i);
         let id = (i / REGIONS) as u16;
-        ensure!(within(a.at, a.len, plan.arena_words), PlanError::OutsideArena(id));
+        ensure!(within(a.at, a.len, [0, plan.arena_words]), PlanError::OutsideArena(id));
         let mut j = 0;
         while j < i {
             let b = region(plan, j);

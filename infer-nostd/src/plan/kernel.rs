@@ -363,5 +363,18 @@ const fn dual8(sum: i32, member: usize) -> i32 {
 /// One of two values as v₀ + v₁·2^24.
 const fn long(sum: i64, member: usize) -> i32 {
     let low = ((sum as i32) << 8) >> 8;
-    if member.is_multiple_of(2) { low } else { ((sum - low as i64) >> 24) as i32 }
+    if member.is_multiple_of(2) { low } else { (sum.wrapping_sub(low as i64) >> 24) as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_of_two_values_makes_up_for_the_firsts_sign_and_wraps() {
+        let bias = |sum: i64| Kernel::Long.bias(&[sum as u32, (sum >> 32) as u32], 1);
+        assert_eq!(bias((5 << 24) - 3), 5);
+        assert_eq!(bias((-5 << 24) + 3), -5);
+        assert_eq!(bias(i64::MAX), 0); // no plan that is true has it
+    }
 }
