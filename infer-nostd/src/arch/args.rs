@@ -3,7 +3,6 @@
 use super::blocks::Segment;
 use crate::ops::Step;
 use crate::ring::RowMut;
-use core::ops::Range;
 
 /// What a kernel is told of a block, as its assembly finds it.
 #[derive(Debug)]
@@ -35,18 +34,24 @@ pub struct Args {
     pub tap_len: u32,
     /// Bytes from one output pixel's first tap to the next one's.
     pub stride_len: u32,
+    /// Steps of all segments. For kernels that keep a block's pixels.
+    pub steps: u32,
 }
 
 impl Args {
     /// Of the row's first block.
     #[inline(always)]
-    pub fn new(step: &Step, out: &mut RowMut, segments: Range<*const Segment>) -> Self {
+    pub fn new(step: &Step, out: &mut RowMut, segments: &[Segment]) -> Self {
         let (operator, output) = (step.operator, step.output);
         let lanes = step.input.lanes as u32;
-        let stored = output.layout.flip() as i32;
+        let steps = segments.iter().map(|segment| segment.steps).sum();
+        // The others write no unsigned layout, and saturate.
+        let is_unsigned = cfg!(kernels = "armv6m");
+        let stored = if is_unsigned { output.layout.flip() as i32 } else { 0 };
+        let [min, max] = if is_unsigned { operator.clamp } else { [i8::MIN, i8::MAX] };
         Self {
-            segments: segments.start,
-            segments_end: segments.end,
+            segments: segments.as_ptr(),
+            segments_end: segments.as_ptr_range().end,
             plane_len: step.input.step_len() as u32,
             stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
             out: out.slot().as_mut_ptr().wrapping_add(output.pads[1] as usize * output.lanes()),
@@ -54,10 +59,11 @@ impl Args {
             channels: output.channels as u32,
             zero_point: output.zero_point as i32 + stored,
             shift_bits: operator.shift_bits as u32,
-            min: operator.clamp[0] as i32 + stored,
-            max: operator.clamp[1] as i32 + stored,
+            min: min as i32 + stored,
+            max: max as i32 + stored,
             tap_len: operator.dilations[1] as u32 * lanes,
             stride_len: operator.strides[1] as u32 * lanes,
+            steps,
         }
     }
 

@@ -108,15 +108,15 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
     let first: *mut Segment = segments.as_mut_ptr().cast();
     // SAFETY: `row` has asked whether there is room, and so many are written then.
     let segments = unsafe { slice::from_raw_parts_mut(first, segments_of::<USES>(step, rows, first)) };
-    let mut args = Args::new(step, out, segments.as_ptr_range());
-    let mut left = operator.blocks;
+    let mut args = Args::new(step, out, segments);
+    let (mut left, shorter) = (operator.blocks as usize, operator.shorter as usize);
     while left > 0 {
         // The last ones are a pixel shorter.
-        let are_longest = left > operator.shorter;
-        let (pixels, until) = match are_longest {
-            true => (operator.block as usize, operator.shorter),
+        let (pixels, until) = match left > shorter {
+            true => (operator.block as usize, shorter),
             false => (operator.block as usize - 1, 0),
         };
+        let (block_len, out_len) = (pixels * args.stride_len as usize, pixels * step.output.lanes());
         // SAFETY: `Engine::sized` has found all functions that the plan needs in `USES`.
         let function = unsafe { function::<USES>(operator.kernel, Walk::of(operator), pixels) };
         while left > until {
@@ -125,9 +125,9 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
             // the plan's check has found that they are as wide as the windows reach. It reads a stream as long as kernel, window and channels
             // make it, which the check has found in the file, and it writes the block's pixels of every plane of the output's row.
             unsafe { function(&args) };
-            args.out = args.out.wrapping_add(pixels * step.output.lanes());
+            args.out = args.out.wrapping_add(out_len);
             for segment in segments.iter_mut() {
-                segment.start = segment.start.wrapping_add(pixels * args.stride_len as usize);
+                segment.start = segment.start.wrapping_add(block_len);
             }
             left -= 1;
         }

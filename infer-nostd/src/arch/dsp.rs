@@ -652,14 +652,7 @@ dsp_narrow8_t1_s\S\()_\N:
   .set FRAME, 32 + 8 * \G
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  mov r10, r1
-  movs r0, #0
-1:
-  ldr r12, [r10, #4]
-  add r10, r10, #8
-  add r0, r0, r12               @ steps in all
-  cmp r10, r2
-  bne 1b
+  ldr r0, [r0, #52]             @ steps in all
   mov r12, #(8 * \PIXELS)
   mul r12, r12, r0
   add r11, r12, #FRAME
@@ -772,14 +765,8 @@ dsp_narrow8_t1_s\S\()_\N:
 .macro dsp_widened_bytes PIXELS
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  mov r10, r1
-  movs r0, #1
-1:
-  ldr r12, [r10, #4]
-  add r10, r10, #8
-  add r0, r0, r12
-  cmp r10, r2
-  bne 1b
+  ldr r0, [r0, #52]             @ steps in all
+  adds r0, #1
   lsrs r0, r0, #1               @ passes
   mov r12, #(4 * \PIXELS)
   mul r12, r12, r0
