@@ -2,6 +2,7 @@
 
 use super::blocks::Segment;
 use crate::ops::Step;
+use crate::plan::Uses;
 use crate::ring::RowMut;
 
 /// What a kernel is told of a block, as its assembly finds it.
@@ -41,10 +42,10 @@ pub struct Args {
 impl Args {
     /// Of the row's first block.
     #[inline(always)]
-    pub fn new(step: &Step, out: &mut RowMut, segments: &[Segment]) -> Self {
+    pub fn new<const USES: u128>(step: &Step, out: &mut RowMut, segments: &[Segment]) -> Self {
         let (operator, output) = (step.operator, step.output);
         let lanes = step.input.lanes as u32;
-        let steps = segments.iter().map(|segment| segment.steps).sum();
+        let steps = if cfg!(kernels = "dsp") { segments.iter().map(|segment| segment.steps).sum() } else { 0 };
         // The others write no unsigned layout, and saturate.
         let is_unsigned = cfg!(kernels = "armv6m");
         let stored = if is_unsigned { output.layout.flip() as i32 } else { 0 };
@@ -61,7 +62,7 @@ impl Args {
             shift_bits: operator.shift_bits as u32,
             min: min as i32 + stored,
             max: max as i32 + stored,
-            tap_len: operator.dilations[1] as u32 * lanes,
+            tap_len: if const { Uses(USES).depthwise_kernels() } { operator.dilations[1] as u32 * lanes } else { 0 },
             stride_len: operator.strides[1] as u32 * lanes,
             steps,
         }

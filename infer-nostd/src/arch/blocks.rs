@@ -5,7 +5,7 @@
 
 use super::args::Args;
 use crate::ops::Step;
-use crate::plan::{Kind, MANY_SEGMENTS, MAX_SEGMENTS, Taps, Uses, Walk, Window};
+use crate::plan::{Kind, MANY_SEGMENTS, MAX_SEGMENTS, Operator, Taps, Uses, Walk, Window};
 use crate::ring::{RowMut, Rows};
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
@@ -108,7 +108,7 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
     let first: *mut Segment = segments.as_mut_ptr().cast();
     // SAFETY: `row` has asked whether there is room, and so many are written then.
     let segments = unsafe { slice::from_raw_parts_mut(first, segments_of::<USES>(step, rows, first)) };
-    let mut args = Args::new(step, out, segments);
+    let mut args = Args::new::<USES>(step, out, segments);
     let (mut left, shorter) = (operator.blocks as usize, operator.shorter as usize);
     while left > 0 {
         // The last ones are a pixel shorter.
@@ -118,7 +118,7 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
         };
         let (block_len, out_len) = (pixels * args.stride_len as usize, pixels * step.output.lanes());
         // SAFETY: `Engine::sized` has found all functions that the plan needs in `USES`.
-        let function = unsafe { function::<USES>(operator.kernel, Walk::of(operator), pixels) };
+        let function = unsafe { function::<USES>(operator.kernel, walk_of::<USES>(operator), pixels) };
         while left > until {
             // SAFETY: of a convolution the kernel reads `steps` times the block's pixels (two more for three taps) from each segment's start,
             // `plane_len` apart; of a depthwise one the windows of these pixels in every plane of the rows that begin there. Both lie in the rows:
@@ -133,6 +133,12 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
         }
     }
     args.clamp(step, out);
+}
+
+/// How the operator's kernel walks.
+#[inline(always)]
+fn walk_of<const USES: u128>(operator: &Operator) -> Walk {
+    if const { Uses(USES).depthwise_kernels() } { Walk::of(operator) } else { Walk::Conv(Taps::of(operator)) }
 }
 
 /// Writes the steps of the row's first block, in as few segments as there can be; how many those are.

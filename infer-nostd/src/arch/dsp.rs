@@ -846,7 +846,13 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_tap r2, r11, r10, r9
   dsp_tap r3, r12, r11, r10
   dsp_tap lr, r4, r12, r11
-  ldm r0!, {r2, r3}
+  .if LAST
+    ldr r2, [r0], #4
+    ldr r3, [r0], #4
+    ldr lr, [sp, #24]           @ likewise
+  .else
+    ldm r0!, {r2, r3}
+  .endif
   dsp_tap r2, , r4, r12
   dsp_tap r3, , , r4
 .endm
@@ -957,10 +963,14 @@ dsp_narrow8_t1_s\S\()_\N:
   .set LAST, 1
   dsp_t3u_pass_b \W, \N
   .set LAST, 0
-  .if \N < 7
+  .if \N == 7
+    cmp r0, r3
+  .elseif \N == 6
+    cmp r0, lr
+  .else
     ldr r3, [sp, #24]
+    cmp r0, r3
   .endif
-  cmp r0, r3
   bne 40b
 44:
   ldr r7, [r1], #4

@@ -101,6 +101,12 @@ impl Uses {
         1 << (Self::DEPTHWISE + window as u32 * 8 + size as u32 - 1)
     }
 
+    /// Whether a depthwise convolution is, by this target's kernel.
+    #[inline(always)]
+    pub const fn depthwise_kernels(self) -> bool {
+        self.0 >> Self::DEPTHWISE & 0xFFFF_FFFF != 0
+    }
+
     /// Whether a convolution is, by this target's kernel, whose walk may be of more than three segments.
     #[inline(always)]
     pub const fn long_walks(self) -> bool {
