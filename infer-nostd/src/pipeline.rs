@@ -10,7 +10,8 @@ use core::fmt;
 /// One network at work: a plan, the RAM its rows live in, and how far the image in flight has come.
 ///
 /// `TENSORS` is the size of the table of progress, 4 bytes an entry, and `USES` what the engine can do: [`Engine::new`] takes
-/// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else.
+/// any plan; firmware names [`Plan::tensor_count`] and [`Plan::uses`] and calls [`Engine::sized`], and has no code for anything else. Firmware with
+/// several plans names the largest of the counts and the union of the uses.
 #[derive(Debug)]
 pub struct Engine<'a, const TENSORS: usize = MAX_TENSORS, const USES: u128 = { Uses::ALL.0 }> {
     arena: Arena<'a, USES>,
@@ -33,7 +34,7 @@ pub enum EngineError {
         /// Entries that the plan needs.
         expected: usize,
     },
-    /// `USES` lacks what the plan needs: it was taken from another plan.
+    /// `USES` lacks what the plan needs: it was taken from other plans.
     LacksOperators,
     /// A row, or an image, of another length than the input's.
     InputLength {
@@ -51,7 +52,7 @@ impl fmt::Display for EngineError {
                 write!(f, "the arena has {found} words, the plan needs {expected}: see Plan::arena_words")
             }
             Self::TableTooSmall { expected } => write!(f, "the engine's TENSORS must be at least {expected}"),
-            Self::LacksOperators => write!(f, "the engine's USES is not this plan's: see Plan::uses"),
+            Self::LacksOperators => write!(f, "the engine's USES lacks what the plan uses: see Plan::uses"),
             Self::InputLength { expected, found } => write!(f, "the input has {found} values, expected {expected}"),
         }
     }
@@ -70,8 +71,8 @@ impl<'a> Engine<'a> {
 }
 
 impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
-    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`: this plan's own [`Plan::uses`], or
-    /// everything. The union of several plans' will not do where one input is stacked and another is not.
+    /// An engine with a table of progress of `TENSORS` entries that can do what is in `USES`: this plan's own [`Plan::uses`], the union of
+    /// several plans', or everything.
     ///
     /// # Errors
     /// [`EngineError::ArenaTooSmall`], [`EngineError::TableTooSmall`], [`EngineError::LacksOperators`].
@@ -189,7 +190,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn store_row(&mut self, row: &[i8]) {
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        if Self::stacks(input) {
+        if const { Uses(USES).stacks() } && input.stacked {
             for lane in 0..input.lanes().min(at + 1) {
                 self.arena.row(0, at - lane).channel(lane).put_each(row, 1);
             }
@@ -268,17 +269,15 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(never)] // like its neighbours: what they hold is off the stack when others work
     fn run(&mut self, id: usize) {
         let step = self.arena.step(id, self.progress[id + 1]);
-        let has_kernel = step.operator.kernel != Kernel::Portable;
-        let row: fn(&Step, &Rows, &mut RowMut) = match step.operator.kind {
-            Kind::Conv2d if has_kernel && const { Uses(USES).conv_kernels() } => ops::packed::row::<USES>,
+        let operator = step.operator;
+        let has_kernel = operator.kernel != Kernel::Portable;
+        let row: fn(&Step, &Rows, &mut RowMut) = match operator.kind {
+            Kind::Conv2d | Kind::Depthwise if has_kernel && const { Uses(USES).conv_kernels() } => {
+                ops::packed::row::<USES>
+            }
             Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
-            Kind::Depthwise if has_kernel && const { Uses(USES).any_depthwise_kernels() } => {
-                ops::packed_depthwise::row::<USES>
-            }
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
-            Kind::MaxPool if step.operator.merges && const { Uses(USES).merging_pools() } => {
-                ops::max_pool::merge::<USES>
-            }
+            Kind::MaxPool if operator.merges && const { Uses(USES).merging_pools() } => ops::max_pool::merge::<USES>,
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
@@ -320,25 +319,17 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// A step that reads a row of each of two tensors, which may be the same. Neither's rows land.
     #[inline(never)]
     fn joining_step(&mut self, step: &Step<'a>, row: Join) {
-        let second = self.plan().tensor(step.operator.inputs[1] as usize);
         let (a, b, mut out) = self.arena.rows_of_two(step);
         if const { Uses(USES).lands() } {
             out.renew_edges();
         }
-        row(step, second, &a, &b, &mut out);
+        row(step, &a, &b, &mut out);
     }
 
     /// Rows side by side in each row of a tensor.
     #[inline(always)]
     fn rows_stacked(tensor: &Tensor) -> usize {
         if const { Uses(USES).stacks() } { tensor.rows_a_step() } else { 1 }
-    }
-
-    /// Whether the input is stacked, which an engine for one plan knows.
-    #[inline(always)]
-    fn stacks(input: &Tensor) -> bool {
-        let (may, must) = const { (Uses(USES).stacks(), USES != Uses::ALL.0) };
-        may && (must || input.stacked)
     }
 
     /// Makes the padding below the map that operator `id` is about to read. An operator of two inputs reads none.
@@ -369,8 +360,8 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     }
 }
 
-/// Makes a row of two tensors' rows; the second of them is described apart.
-type Join = fn(&Step, &Tensor, &Rows, &Rows, &mut RowMut);
+/// Makes a row of two tensors' rows.
+type Join = fn(&Step, &Rows, &Rows, &mut RowMut);
 
 fn expect_len(expected: usize, found: usize) -> Result<(), EngineError> {
     if found == expected { Ok(()) } else { Err(EngineError::InputLength { expected, found }) }

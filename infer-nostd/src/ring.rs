@@ -47,6 +47,12 @@ impl<'a> Rows<'a> {
         Self { tensor, ring, landing, first, last: span.last - span.first }
     }
 
+    /// The tensor whose rows these are.
+    #[inline(always)]
+    pub fn tensor(&self) -> &'a Tensor {
+        self.tensor
+    }
+
     /// The padded row `i` rows below the first, as it is stored. `i` is less than the rows there is room for.
     #[inline(always)]
     pub fn slot(&self, i: usize) -> &'a [u8] {
@@ -73,15 +79,29 @@ impl<'a> Rows<'a> {
         &self.slot(i)[channel_at(tensor, channel) + tensor.pads[1] as usize * tensor.lanes()..]
     }
 
-    /// Where that row begins, for kernels.
+    /// Where that row begins, for kernels. Some tensor's rows land if `lands`.
     #[cfg(not(kernels = "portable"))]
     #[inline(always)]
-    pub fn start(&self, i: usize) -> *const u8 {
-        if i == self.last && !self.landing.is_empty() {
+    pub fn start(&self, i: usize, lands: bool) -> *const u8 {
+        if lands && i == self.last && !self.landing.is_empty() {
             return self.landing.as_ptr();
         }
         let at = self.first + i * self.tensor.slot_len();
         self.ring.as_ptr().wrapping_add(if at >= self.ring.len() { at - self.ring.len() } else { at })
+    }
+
+    /// For kernels, of the first row and those `distance` bytes further on in the ring: where the first begins, how many follow down to the ring's
+    /// end, the first counted, but no more than `most`; and where the next one begins, at the ring's other end.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(always)]
+    pub fn run_of_rows(&self, distance: usize, most: usize) -> (*const u8, usize, *const u8) {
+        let (mut count, mut at) = (0, self.first);
+        while count < most && at < self.ring.len() {
+            count += 1;
+            at += distance;
+        }
+        let ring = self.ring.as_ptr();
+        (ring.wrapping_add(self.first), count, ring.wrapping_add(at.wrapping_sub(self.ring.len())))
     }
 
     /// A channel of the row `i` rows below the first.

@@ -1,6 +1,9 @@
 //! The engine as its caller meets it: rows in, output out, and what a wrong call is told.
 
+use export::plan::{Options, Target, plan_for};
+use infer_nostd::plan::{MAX_TENSORS, Uses};
 use infer_nostd::{Engine, EngineError, Plan};
+use std::collections::BTreeSet;
 use tests::generate::Generator;
 
 /// A plan of a generated network whose input has at least two rows.
@@ -72,6 +75,34 @@ fn a_dirty_arena_changes_nothing() {
     let (mut clean, mut dirty) = (vec![0; plan.arena_words()], vec![0xA5A5_A5A5; plan.arena_words()]);
     let expected = Engine::new(plan, &mut clean).unwrap().infer(&image).unwrap().to_vec();
     assert_eq!(Engine::new(plan, &mut dirty).unwrap().infer(&image).unwrap(), expected);
+}
+
+/// Firmware with several plans: of some the input is stacked, of others it is not.
+#[test]
+fn an_engine_for_several_plans_runs_each() {
+    const USES: u128 = Uses::ALL.0 >> 1; // no plan has the last bit, and firmware names no more than its plans have
+    let mut generator = Generator::new(9);
+    let options = Options { target: Target::CortexM3, ..Options::default() };
+    let mut stacked = BTreeSet::new();
+    for _ in 0..40 {
+        let words = plan_for(&generator.kernels(2, 9), &options).expect("generated networks fit the engine");
+        let plan = Plan::parse(&words).unwrap();
+        let (mut a, mut b) = (vec![0; plan.arena_words()], vec![0; plan.arena_words()]);
+        let mut engine = Engine::<MAX_TENSORS, USES>::sized(plan, &mut a).unwrap();
+        let image = generator.values(plan.input().len());
+        assert_eq!(engine.infer(&image), Engine::new(plan, &mut b).unwrap().infer(&image));
+        stacked.insert(plan.tensor(0).stacked);
+    }
+    assert_eq!(stacked, BTreeSet::from([false, true]));
+}
+
+#[test]
+fn a_plan_that_uses_more_than_the_engine_has_is_refused() {
+    let words = plan_words(&mut Generator::new(10));
+    let plan = Plan::parse(&words).unwrap();
+    let mut arena = vec![0; plan.arena_words()];
+    let lacking = Engine::<MAX_TENSORS, 0>::sized(plan, &mut arena);
+    assert_eq!(lacking.unwrap_err(), EngineError::LacksOperators);
 }
 
 #[test]

@@ -98,6 +98,11 @@ fn a_forged_record_is_found() {
         assert_eq!(operator(at, |_| 255), PlanError::UnknownKind(0), "byte {at}");
     }
     assert_eq!(operator(offset_of!(Operator, inputs), |_| 255), PlanError::BadInput(0));
+    for at in [offset_of!(Operator, weights), offset_of!(Operator, table)] {
+        for place in [0, record as u32, u32::MAX] {
+            assert_eq!(cause(&forged(&words, record + at / 4, place)), PlanError::OutsideFile(0), "byte {at}: {place}");
+        }
+    }
     for at in [
         offset_of!(Operator, advance),
         offset_of!(Operator, reach),

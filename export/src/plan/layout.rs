@@ -4,8 +4,8 @@ use super::file::packed;
 use super::{Network, PlanError, Target};
 use infer_nostd::Plan;
 use infer_nostd::plan::{
-    HEADER_WORDS, Kind, Layout, MAGIC, NO_READER, NOWHERE, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor,
-    VERSION, crc32, operator_words, tensor_words,
+    HEADER_WORDS, Kind, MAGIC, NO_READER, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor, VERSION, crc32,
+    operator_words, tensor_words,
 };
 
 /// The words of the plan, checked by the engine's own check.
@@ -76,25 +76,12 @@ fn records(network: &Network) -> Result<Vec<Tensor>, PlanError> {
         };
         let [channels, height, width] = place.shape;
         let height = narrow("height", height)?;
+        let shape = [height, narrow("width", width)?, narrow("channels", channels)?];
         let tensor = Tensor {
-            height,
-            width: narrow("width", width)?,
-            channels: narrow("channels", channels)?,
-            zero_point: place.zero_point,
-            layout: Layout::ChannelsLast,
             pads,
             slots: if last_reader == NO_READER { height } else { 1 },
             last_reader,
-            ring: 0,
-            landing: NOWHERE,
-            scale: place.scale,
-            plane_len: 0,
-            slot_len: 0,
-            lanes: 0,
-            planes: 0,
-            reciprocal: 0,
-            reciprocal_shift: 0,
-            stacked: false,
+            ..Tensor::new(shape, place.scale, place.zero_point)
         };
         Ok(tensor.complete())
     };

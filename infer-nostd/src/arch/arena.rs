@@ -4,7 +4,7 @@ use crate::ops::Step;
 use crate::plan::{Plan, Tensor, Uses};
 use crate::ring::{RowMut, Rows};
 use crate::schedule::{self, Progress, Span};
-use core::slice;
+use core::{ptr, slice};
 
 /// A checked plan and as many words as it asks for.
 ///
@@ -46,7 +46,7 @@ impl<'a, const USES: u128> Arena<'a, USES> {
     #[inline(always)]
     pub fn row(&mut self, id: usize, row: usize) -> RowMut<'_> {
         let tensor = self.plan.tensor(id);
-        // SAFETY: `self` is borrowed for as long as the row.
+        // SAFETY: `self` is borrowed for as long as the row, and the words are as many as the plan asks for.
         unsafe { row_of::<USES>(self.words.as_mut_ptr(), tensor, row) }
     }
 
@@ -65,10 +65,17 @@ impl<'a, const USES: u128> Arena<'a, USES> {
         Step { operator, input, output, words: self.plan.words(), at: progress.at, row: progress.rows }
     }
 
+    /// The words, for a step that [`step`](Self::step), which alone makes steps, has made of this plan.
+    #[inline(always)]
+    fn words_for(&mut self, step: &Step<'a>) -> *mut u32 {
+        assert!(ptr::eq(step.words.as_ptr(), self.plan.words().as_ptr()));
+        self.words.as_mut_ptr()
+    }
+
     /// What `step`, one of this plan's, reads of its first input, and the row that it writes.
     #[inline(always)]
     pub fn rows(&mut self, step: &Step<'a>) -> (Rows<'_>, RowMut<'_>) {
-        let words = self.words.as_mut_ptr();
+        let words = self.words_for(step);
         // SAFETY: `self` is borrowed for as long as the rows, and the operator's input lies apart from its output.
         unsafe { (rows_of::<USES>(words, step, step.input), output_of::<USES>(words, step)) }
     }
@@ -76,7 +83,7 @@ impl<'a, const USES: u128> Arena<'a, USES> {
     /// The same with the operator's accumulators.
     #[inline(always)]
     pub fn rows_and_accumulators(&mut self, step: &Step<'a>) -> (Rows<'_>, &mut [i32], RowMut<'_>) {
-        let words = self.words.as_mut_ptr();
+        let words = self.words_for(step);
         // SAFETY: as in `rows`; the accumulators lie in the arena, apart from both.
         unsafe {
             let state = words.add(step.operator.state as usize).cast();
@@ -85,11 +92,11 @@ impl<'a, const USES: u128> Arena<'a, USES> {
         }
     }
 
-    /// The same with what it reads of its second input, and that input.
+    /// The same with what it reads of its second input, before the row that it writes.
     #[inline(always)]
     pub fn rows_of_two(&mut self, step: &Step<'a>) -> (Rows<'_>, Rows<'_>, RowMut<'_>) {
+        let words = self.words_for(step);
         let second = self.plan.tensor(step.operator.inputs[1] as usize);
-        let words = self.words.as_mut_ptr();
         // SAFETY: as in `rows`; both inputs lie apart from the output.
         unsafe {
             (
@@ -100,7 +107,7 @@ impl<'a, const USES: u128> Arena<'a, USES> {
         }
     }
 
-    /// Moves the row of tensor `id` that has landed into the slot of row `row`.
+    /// Moves the row of tensor `id` that has landed into the slot of row `row`. Where rows do not land, nothing.
     #[inline(never)]
     pub fn bring_in(&mut self, id: usize, row: usize) {
         let tensor = self.plan.tensor(id);

@@ -1,17 +1,19 @@
 //! What kernels of convolutions are told of a block, and what is left to do after them.
 
+use super::blocks::Segment;
 use crate::ops::Step;
+use crate::plan::Uses;
 use crate::ring::RowMut;
 
 /// What a kernel is told of a block, as its assembly finds it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Args {
-    /// What it walks over: see [`conv`](super::conv) and [`depthwise`](super::depthwise).
-    pub walk: *const u8,
-    /// Behind that.
-    pub walk_end: *const u8,
-    /// Bytes from one plane of the input to the next.
+    /// What it walks over.
+    pub segments: *const Segment,
+    /// Behind them.
+    pub segments_end: *const Segment,
+    /// Bytes from one step to the next in a segment, of a depthwise convolution from one plane of the input to the next.
     pub plane_len: u32,
     /// For each group of output channels its biases, weights, multipliers.
     pub stream: *const u32,
@@ -29,26 +31,40 @@ pub struct Args {
     pub min: i32,
     /// Largest result.
     pub max: i32,
+    /// Bytes from one tap to the next. This and what follows is for depthwise kernels of any window.
+    pub tap_len: u32,
+    /// Bytes from one output pixel's first tap to the next one's.
+    pub stride_len: u32,
+    /// Steps of all segments. For kernels that keep a block's pixels.
+    pub steps: u32,
 }
 
 impl Args {
     /// Of the row's first block.
     #[inline(always)]
-    pub fn new(step: &Step, out: &mut RowMut, walk: *const u8, walk_end: *const u8) -> Self {
+    pub fn new<const USES: u128>(step: &Step, out: &mut RowMut, segments: &[Segment]) -> Self {
         let (operator, output) = (step.operator, step.output);
-        let stored = output.layout.flip() as i32;
+        let lanes = step.input.lanes as u32;
+        let steps = if cfg!(kernels = "dsp") { segments.iter().map(|segment| segment.steps).sum() } else { 0 };
+        // The others write no unsigned layout, and saturate.
+        let is_unsigned = cfg!(kernels = "armv6m");
+        let stored = if is_unsigned { output.layout.flip() as i32 } else { 0 };
+        let [min, max] = if is_unsigned { operator.clamp } else { [i8::MIN, i8::MAX] };
         Self {
-            walk,
-            walk_end,
-            plane_len: step.input.plane_len,
+            segments: segments.as_ptr(),
+            segments_end: segments.as_ptr_range().end,
+            plane_len: step.input.step_len() as u32,
             stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
             out: out.slot().as_mut_ptr().wrapping_add(output.pads[1] as usize * output.lanes()),
             out_plane_len: output.plane_len,
             channels: output.channels as u32,
             zero_point: output.zero_point as i32 + stored,
             shift_bits: operator.shift_bits as u32,
-            min: operator.clamp[0] as i32 + stored,
-            max: operator.clamp[1] as i32 + stored,
+            min: min as i32 + stored,
+            max: max as i32 + stored,
+            tap_len: if const { Uses(USES).depthwise_kernels() } { operator.dilations[1] as u32 * lanes } else { 0 },
+            stride_len: operator.strides[1] as u32 * lanes,
+            steps,
         }
     }
 

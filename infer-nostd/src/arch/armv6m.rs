@@ -51,11 +51,11 @@
 //!
 //! A lane without a channel has zero weights and multiplier 1.
 
-use super::{conv, depthwise};
-use crate::plan::{Kernel, Taps};
+use super::blocks;
+use crate::plan::Kernel;
 use core::arch::global_asm;
 
-conv::functions! {
+blocks::functions! {
     Spread16 THREE 1 => infer_m0_words_t3_n1,
     Spread16 THREE 2 => infer_m0_words_t3_n2,
     Spread16 THREE 3 => infer_m0_words_t3_n3,
@@ -74,21 +74,18 @@ conv::functions! {
     Spread8 ONE_STRIDE_2 2 => infer_m0_bytes_t1s2_n2,
     Spread8 ONE_STRIDE_2 3 => infer_m0_bytes_t1s2_n3,
     Spread8 ONE_STRIDE_2 4 => infer_m0_bytes_t1s2_n4,
-}
-
-depthwise::functions! {
-    DepthwiseUnsigned32 Three|ThreeStride2 1 => infer_m0_depthwise3_n1,
-    DepthwiseUnsigned32 Three 2 => infer_m0_depthwise3_s1_n2,
-    DepthwiseUnsigned32 ThreeStride2 2 => infer_m0_depthwise3_s2_n2,
-    DepthwiseUnsigned32 Any|AnyStrided 1 => infer_m0_depthwise_n1,
-    DepthwiseUnsigned32 Any 2 => infer_m0_depthwise_s1_n2,
-    DepthwiseUnsigned32 AnyStrided 2 => infer_m0_depthwise_s2_n2,
-    DepthwiseUnsigned8 Three|ThreeStride2 1 => infer_m0_depthwise3_bytes_n1,
-    DepthwiseUnsigned8 Three 2 => infer_m0_depthwise3_bytes_s1_n2,
-    DepthwiseUnsigned8 ThreeStride2 2 => infer_m0_depthwise3_bytes_s2_n2,
-    DepthwiseUnsigned8 Any|AnyStrided 1 => infer_m0_depthwise_bytes_n1,
-    DepthwiseUnsigned8 Any 2 => infer_m0_depthwise_bytes_s1_n2,
-    DepthwiseUnsigned8 AnyStrided 2 => infer_m0_depthwise_bytes_s2_n2,
+    DepthwiseUnsigned32 DEPTHWISE_3|DEPTHWISE_3_STRIDE_2 1 => infer_m0_depthwise3_n1,
+    DepthwiseUnsigned32 DEPTHWISE_3 2 => infer_m0_depthwise3_s1_n2,
+    DepthwiseUnsigned32 DEPTHWISE_3_STRIDE_2 2 => infer_m0_depthwise3_s2_n2,
+    DepthwiseUnsigned32 DEPTHWISE|DEPTHWISE_STRIDED 1 => infer_m0_depthwise_n1,
+    DepthwiseUnsigned32 DEPTHWISE 2 => infer_m0_depthwise_s1_n2,
+    DepthwiseUnsigned32 DEPTHWISE_STRIDED 2 => infer_m0_depthwise_s2_n2,
+    DepthwiseUnsigned8 DEPTHWISE_3|DEPTHWISE_3_STRIDE_2 1 => infer_m0_depthwise3_bytes_n1,
+    DepthwiseUnsigned8 DEPTHWISE_3 2 => infer_m0_depthwise3_bytes_s1_n2,
+    DepthwiseUnsigned8 DEPTHWISE_3_STRIDE_2 2 => infer_m0_depthwise3_bytes_s2_n2,
+    DepthwiseUnsigned8 DEPTHWISE|DEPTHWISE_STRIDED 1 => infer_m0_depthwise_bytes_n1,
+    DepthwiseUnsigned8 DEPTHWISE 2 => infer_m0_depthwise_bytes_s1_n2,
+    DepthwiseUnsigned8 DEPTHWISE_STRIDED 2 => infer_m0_depthwise_bytes_s2_n2,
 }
 
 global_asm!(
@@ -819,7 +816,7 @@ global_asm!(
     .equ M0D_ROW_LEN, 32
     .equ M0D_ROW_END, 40
 
-// r0 pixel, r1 stream, r5 next row, r6 r8 lane 0 and 1 of pixel 0, r7 r9 of pixel 1.
+// r0 pixel, r1 stream, r5 next segment, r6 r8 lane 0 and 1 of pixel 0, r7 r9 of pixel 1.
     .macro m0_depthwise_tap at, stride, n, bytes
     .if \bytes
     ldrh    r3, [r1, #\at] // a tap's weights take as much as its pixel
@@ -878,14 +875,15 @@ global_asm!(
     lsrs    r1, r1, #1
     str     r1, [sp, #M0D_PLANES]
     .if \width == 0
-    ldr     r1, [r0, #48]
-    lsls    r1, r1, #1      // taps lie side by side
+    ldr     r1, [r0, #0]
+    ldr     r1, [r1, #4]    // taps of a row
+    lsls    r1, r1, #1      // they lie side by side
     str     r1, [sp, #M0D_ROW_LEN]
     .endif
     m0_bounds
     ldr     r1, [r0, #12]
-    ldr     r0, [r0, #44]
-    mov     r10, r0         // the offset, the present plane's included
+    movs    r0, #0
+    mov     r10, r0         // where the plane lies in a row
 2:  ldmia   r1!, {r6, r7}
     mov     r8, r7
     .if \n == 2
@@ -893,7 +891,7 @@ global_asm!(
     mov     r7, r6
     .endif
     ldr     r5, [sp, #M0D_ROWS]
-3:  ldmia   r5!, {r0}
+3:  ldmia   r5!, {r0, r4}
     add     r0, r10
     .if \width == 3
     m0_depthwise_tap 0, \stride, \n, \bytes

@@ -31,8 +31,8 @@
 //! The Cortex-M3's manual gives 4 to 7 cycles for SMLAL, depending on the values, and 2 for MLA, so that Plain may be the
 //! faster on that core's silicon though it has more instructions.
 
-use super::{conv, depthwise};
-use crate::plan::{Kernel, Taps};
+use super::blocks;
+use crate::plan::Kernel;
 
 core::arch::global_asm!(
     r#"
@@ -592,13 +592,11 @@ core::arch::global_asm!(
     function \name
     push    {r4-r11, lr}
     sub     sp, #PLAIN_FRAME
-    @ rows, their end, plane_len, stream, out, out_plane_len, channels, zero point, shift
+    @ segments, their end, plane_len, stream, out, out_plane_len, channels, zero point, shift
     ldm     r0, {r1-r9}
-    ldm     r1, {r10-r12}
-    ldr     r2, [r0, #44]                   @ offset
-    add     r10, r2
-    add     r11, r2
-    add     r12, r2
+    ldr     r10, [r1]
+    ldr     r11, [r1, #8]
+    ldr     r12, [r1, #16]
     movs    r1, #1
     mov     r2, #0x80000000
     mov     r0, r4
@@ -647,14 +645,14 @@ core::arch::global_asm!(
 
 @ Depthwise, any window
 @ r0 stream   r1 weight   r2 taps left in the row   r3 distance between two taps   r4-r7 accumulators
-@ r8 rows   r9 their end   r10 where the channel lies in a row   r11 step to the next channel   r12 input   lr activation
+@ r8 segments   r9 their end   r10 where the channel lies in a row   r11 step to the next channel   r12 input   lr activation
     .macro  depthwise_any name, px, stride
     function \name
     push    {r4-r11, lr}
     sub     sp, #PLAIN_FRAME
     ldm     r0, {r1-r9}                     @ as above
-    ldrd    r10, r11, [r0, #48]             @ kernel width, tap_len
-    ldr     r12, [r0, #44]                  @ offset
+    ldr     r10, [r1, #4]                   @ taps of a row
+    ldr     r11, [r0, #44]                  @ tap_len
     mov     r0, r4
     strd    r1, r2, [sp, #0]
     strd    r10, r11, [sp, #8]
@@ -666,13 +664,13 @@ core::arch::global_asm!(
     strd    r1, r6, [sp, #AT_PLAIN_OUT_STEP]
     mov     r11, r1
     plain_out_end r5, r6, r7, r1
-    mov     r10, r12
+    mov     r10, #0
 1:  @ a channel
     plain_bias \px
     ldrd    r8, r9, [sp, #0]
     ldr     r3, [sp, #12]
 2:  @ a row
-    ldr     r12, [r8], #4
+    ldr     r12, [r8], #8
     add     r12, r10
     ldr     r2, [sp, #8]
 3:  @ a tap
@@ -709,7 +707,7 @@ core::arch::global_asm!(
 );
 
 // A single pixel has no neighbour: its stride says nothing.
-conv::functions! {
+blocks::functions! {
     Long THREE 4 => armv7m_long_t3_n4,
     Long THREE 3 => armv7m_long_t3_n3,
     Long THREE 2 => armv7m_long_t3_n2,
@@ -732,29 +730,26 @@ conv::functions! {
     Plain ONE_STRIDE_2 3 => armv7m_plain_t1s2_n3,
     Plain ONE_STRIDE_2 2 => armv7m_plain_t1s2_n2,
     Plain ONE|ONE_STRIDE_2 1 => armv7m_plain_t1_n1,
-}
-
-depthwise::functions! {
-    DepthwisePairs Three 8 => armv7m_depthwise3x3_s1_n8,
-    DepthwisePairs Three 7 => armv7m_depthwise3x3_s1_n7,
-    DepthwisePairs Three 6 => armv7m_depthwise3x3_s1_n6,
-    DepthwisePairs Three 5 => armv7m_depthwise3x3_s1_n5,
-    DepthwisePairs Three 4 => armv7m_depthwise3x3_s1_n4,
-    DepthwisePairs Three 3 => armv7m_depthwise3x3_s1_n3,
-    DepthwisePairs Three 2 => armv7m_depthwise3x3_s1_n2,
-    DepthwisePairs ThreeStride2 8 => armv7m_depthwise3x3_s2_n8,
-    DepthwisePairs ThreeStride2 7 => armv7m_depthwise3x3_s2_n7,
-    DepthwisePairs ThreeStride2 6 => armv7m_depthwise3x3_s2_n6,
-    DepthwisePairs ThreeStride2 5 => armv7m_depthwise3x3_s2_n5,
-    DepthwisePairs ThreeStride2 4 => armv7m_depthwise3x3_s2_n4,
-    DepthwisePairs ThreeStride2 3 => armv7m_depthwise3x3_s2_n3,
-    DepthwisePairs ThreeStride2 2 => armv7m_depthwise3x3_s2_n2,
-    DepthwisePairs Three|ThreeStride2 1 => armv7m_depthwise3x3_n1,
-    DepthwisePairs Any 4 => armv7m_depthwise_s1_n4,
-    DepthwisePairs Any 3 => armv7m_depthwise_s1_n3,
-    DepthwisePairs Any 2 => armv7m_depthwise_s1_n2,
-    DepthwisePairs AnyStrided 4 => armv7m_depthwise_s2_n4,
-    DepthwisePairs AnyStrided 3 => armv7m_depthwise_s2_n3,
-    DepthwisePairs AnyStrided 2 => armv7m_depthwise_s2_n2,
-    DepthwisePairs Any|AnyStrided 1 => armv7m_depthwise_n1,
+    DepthwisePairs DEPTHWISE_3 8 => armv7m_depthwise3x3_s1_n8,
+    DepthwisePairs DEPTHWISE_3 7 => armv7m_depthwise3x3_s1_n7,
+    DepthwisePairs DEPTHWISE_3 6 => armv7m_depthwise3x3_s1_n6,
+    DepthwisePairs DEPTHWISE_3 5 => armv7m_depthwise3x3_s1_n5,
+    DepthwisePairs DEPTHWISE_3 4 => armv7m_depthwise3x3_s1_n4,
+    DepthwisePairs DEPTHWISE_3 3 => armv7m_depthwise3x3_s1_n3,
+    DepthwisePairs DEPTHWISE_3 2 => armv7m_depthwise3x3_s1_n2,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 8 => armv7m_depthwise3x3_s2_n8,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 7 => armv7m_depthwise3x3_s2_n7,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 6 => armv7m_depthwise3x3_s2_n6,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 5 => armv7m_depthwise3x3_s2_n5,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 4 => armv7m_depthwise3x3_s2_n4,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 3 => armv7m_depthwise3x3_s2_n3,
+    DepthwisePairs DEPTHWISE_3_STRIDE_2 2 => armv7m_depthwise3x3_s2_n2,
+    DepthwisePairs DEPTHWISE_3|DEPTHWISE_3_STRIDE_2 1 => armv7m_depthwise3x3_n1,
+    DepthwisePairs DEPTHWISE 4 => armv7m_depthwise_s1_n4,
+    DepthwisePairs DEPTHWISE 3 => armv7m_depthwise_s1_n3,
+    DepthwisePairs DEPTHWISE 2 => armv7m_depthwise_s1_n2,
+    DepthwisePairs DEPTHWISE_STRIDED 4 => armv7m_depthwise_s2_n4,
+    DepthwisePairs DEPTHWISE_STRIDED 3 => armv7m_depthwise_s2_n3,
+    DepthwisePairs DEPTHWISE_STRIDED 2 => armv7m_depthwise_s2_n2,
+    DepthwisePairs DEPTHWISE|DEPTHWISE_STRIDED 1 => armv7m_depthwise_n1,
 }

@@ -1,8 +1,7 @@
 //! Convolutions for cores with the DSP extension (Cortex-M4, M7, M33): SMLAD makes two products in one cycle.
 //!
 //! Input and output are [`Layout::Quads`](crate::plan::Layout): a pixel of a plane is a word; [`Kernel::Image16`] reads an input of one
-//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`conv::Args`](super::conv::Args) and
-//! [`depthwise::Args`](super::depthwise::Args) say where things lie; how the weights follow one another is in the header of each macro.
+//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`Args`](super::args::Args) says where things lie; how the weights follow one another is in the header of each macro.
 //! Equal, to the bit, to the plain loops of `ops`.
 //!
 //! Beyond what the arguments ask for: a plane is shorter than 65,536 bytes and holds all the pixels that a block reads of it; a segment
@@ -12,8 +11,8 @@
 //! The names of the functions: the kernel; `t3` three taps of a stride of 1, `t1` one tap, of a stride of 1 or 2 (`s1`, `s2`); the pixels
 //! of a block.
 
-use super::{conv, depthwise};
-use crate::plan::{Kernel, Taps};
+use super::blocks;
+use crate::plan::Kernel;
 use core::arch::global_asm;
 
 // Registers of a three-tap pass over N pixels (all 14 are in use at N = 6):
@@ -593,8 +592,9 @@ dsp_narrow8_t1_s\S\()_\N:
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
-@ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 plane of out | 12 shift | 16 zero point | 20 stream's end | 24 end of the pixels | 28 entry
-@ | 32 stream | 36 frame's length | one tap alone: 40 the pixels, as the first round sees them | 44 bytes back to its weights | then the pixels
+@ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 stream's end | 12 shift | 16 zero point | 24 end of the pixels | 28 entry | 32 stream
+@ | 36 frame's length | then the pixels. One tap: 8 plane of out | 20 stream's end | 40 the pixels, as the first round sees them | 44 bytes back to
+@ its weights | then the pixels
 
 @ From r0 to r12 (bytes 0 and 2) and lr (bytes 1 and 3).
 .macro dsp_widen S, COUNT
@@ -652,14 +652,7 @@ dsp_narrow8_t1_s\S\()_\N:
   .set FRAME, 32 + 8 * \G
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  mov r10, r1
-  movs r0, #0
-1:
-  ldr r12, [r10, #4]
-  add r10, r10, #8
-  add r0, r0, r12               @ steps in all
-  cmp r10, r2
-  bne 1b
+  ldr r0, [r0, #52]             @ steps in all
   mov r12, #(8 * \PIXELS)
   mul r12, r12, r0
   add r11, r12, #FRAME
@@ -668,7 +661,7 @@ dsp_narrow8_t1_s\S\()_\N:
   mov sp, r10
   add r10, r10, #FRAME
   add r12, r12, r10             @ end of the pixels
-  strd r5, r6, [sp, #4]
+  strd r5, r6, [sp, #4]         @ of three taps the second is written over below
   strd r9, r8, [sp, #12]
   str r12, [sp, #24]
   strd r4, r11, [sp, #32]
@@ -706,6 +699,7 @@ dsp_narrow8_t1_s\S\()_\N:
     muls r0, r7, r0
     add r0, r4, r0, lsl #2
     subs r7, r6, #4             @ as above
+    str r0, [sp, #8]
   .else
     adds r7, #1
     lsrs r7, r7, #1
@@ -713,8 +707,8 @@ dsp_narrow8_t1_s\S\()_\N:
     muls r0, r7, r0
     add r0, r4, r0, lsl #3
     movs r7, #2                 @ pair of lanes to pair of lanes: 2, and plane - 2, alternating
+    str r0, [sp, #20]
   .endif
-  str r0, [sp, #20]
   str r7, [sp]
   .if \S == 1
     subs r3, #(4 * \PIXELS)
@@ -771,14 +765,8 @@ dsp_narrow8_t1_s\S\()_\N:
 .macro dsp_widened_bytes PIXELS
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  mov r10, r1
-  movs r0, #1
-1:
-  ldr r12, [r10, #4]
-  add r10, r10, #8
-  add r0, r0, r12
-  cmp r10, r2
-  bne 1b
+  ldr r0, [r0, #52]             @ steps in all
+  adds r0, #1
   lsrs r0, r0, #1               @ passes
   mov r12, #(4 * \PIXELS)
   mul r12, r12, r0
@@ -789,7 +777,7 @@ dsp_narrow8_t1_s\S\()_\N:
   mov sp, r10
   add r10, r10, #40
   add r12, r12, r10             @ end of the pixels
-  strd r5, r6, [sp, #4]
+  str r5, [sp, #4]
   strd r9, r8, [sp, #12]
   str r12, [sp, #24]
   strd r4, r11, [sp, #32]
@@ -808,7 +796,7 @@ dsp_narrow8_t1_s\S\()_\N:
   add r0, r4, r0, lsl #2
   mov lr, #2                    @ from low halves to high halves: 2, and from there to the next pass, alternating
   subs r7, r6, #4
-  str r0, [sp, #20]
+  str r0, [sp, #8]
   str r7, [sp]
 2:                              @ a segment
   ldrd r0, r9, [r1], #8
@@ -843,6 +831,9 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_tap r2, r4, lr, r12
   dsp_tap r3, , r4, lr
   ldr r2, [r0], #4
+  .if LAST
+    ldr r3, [sp, #24]           @ behind another load it takes one cycle
+  .endif
   dsp_tap r2, , , r4
 .endm
 
@@ -855,7 +846,13 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_tap r2, r11, r10, r9
   dsp_tap r3, r12, r11, r10
   dsp_tap lr, r4, r12, r11
-  ldm r0!, {r2, r3}
+  .if LAST
+    ldr r2, [r0], #4
+    ldr r3, [r0], #4
+    ldr lr, [sp, #24]           @ likewise
+  .else
+    ldm r0!, {r2, r3}
+  .endif
   dsp_tap r2, , r4, r12
   dsp_tap r3, , , r4
 .endm
@@ -945,6 +942,7 @@ dsp_narrow8_t1_s\S\()_\N:
   .endif
 3:                              @ a channel
   add r0, sp, #40
+  .set LAST, 0
   .set FIRST, 1
   dsp_t3u_pass_a \W, \N
   .set FIRST, 0
@@ -962,17 +960,21 @@ dsp_narrow8_t1_s\S\()_\N:
 42:
   dsp_t3u_pass_a \W, \N
 41:
+  .set LAST, 1
   dsp_t3u_pass_b \W, \N
-  ldr r2, [sp, #24]
-  cmp r0, r2
+  .set LAST, 0
+  .if \N == 7
+    cmp r0, r3
+  .elseif \N == 6
+    cmp r0, lr
+  .else
+    ldr r3, [sp, #24]
+    cmp r0, r3
+  .endif
   bne 40b
 44:
   ldr r7, [r1], #4
-  .if \N == 7
-    ldm sp, {r0, r2, r3, r5, r6}
-  .else
-    ldm sp, {r0, r2, r3, r5, r6, lr}
-  .endif
+  ldm sp, {r0, r2, r3, r5, r6}
   cbnz r5, 7f
 5:
   dsp_each_acc \N, dsp_t3u_round
@@ -982,12 +984,7 @@ dsp_narrow8_t1_s\S\()_\N:
   it eq
   addeq r2, r2, r0
   str r2, [sp, #4]
-  .if \N == 7
-    ldr r5, [sp, #20]
-    cmp r1, r5
-  .else
-    cmp r1, lr
-  .endif
+  cmp r1, r3
   bne 3b
   ldr r2, [sp, #36]
   add sp, r2
@@ -1213,7 +1210,7 @@ dsp_widened\W\()_t1_s\S\()_\N:
 @ Stream, by plane: the biases of its lanes, a word for each (ky, kx): int8 (lane 0) .. (lane 3), the multipliers of its lanes.
 @ Lanes beyond the channels have weights 0 and multiplier 1.
 @
-@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 offset, the plane's included | 24 plane | 28, 32, 36 rows
+@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 where the plane lies in a row | 24 plane | 28, 32, 36 rows
 
 @ Pixel 0, 1 or 2 (the last).
 .macro dsp_dw_mac px, w, x
@@ -1366,18 +1363,19 @@ dsp_widened\W\()_t1_s\S\()_\N:
 dsp_depthwise3_s\S\()_\N:
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   sub sp, #40
-  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   adds r7, #3
   lsrs r7, r7, #2               @ planes
   strd r5, r6, [sp]
   strd r9, r8, [sp, #8]
-  ldr r0, [r0, #44]             @ offset
+  movs r0, #0
   strd r7, r0, [sp, #16]
-  str r3, [sp, #24]
-  ldm r1, {r5, r6, r7}
+  ldr r5, [r1]                  @ rows
+  ldr r6, [r1, #8]
+  ldr r7, [r1, #16]
   mov r1, r4
-  add r0, sp, #28
-  stm r0, {r5, r6, r7}
+  add r0, sp, #24
+  stm r0, {r3, r5, r6, r7}
 3:                              @ a plane
   ldr r6, [r1]
   ldr r9, [r1, #8]
@@ -1413,7 +1411,7 @@ dsp_depthwise3_s\S\()_\N:
 .endm
 
 @ Any window, a tap at a time: r10 the weight, r11 from pixel to pixel, r12 taps left in its high half, from tap to tap in its low.
-@ Frame: as above, but 28 rows | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
+@ Frame: as above, but 28 segments | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
 .macro dsp_dw_taps HALF, N
   .if \N >= 2
     mov r4, r6
@@ -1425,7 +1423,7 @@ dsp_depthwise3_s\S\()_\N:
   .endif
   ldr r3, [sp, #28]
 1:                              @ a row
-  ldr r0, [r3], #4
+  ldr r0, [r3], #8
   ldr r2, [sp, #20]
   ldrd r12, r11, [sp, #36]
   str r3, [sp, #48]
@@ -1470,18 +1468,19 @@ dsp_depthwise_\N:
   push {r3-r11, lr}
   sub sp, #56
   mov r10, r0
-  ldm r0, {r1-r9}               @ rows, their end, plane, stream, out, plane of out, channels, zero point, shift
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
   adds r7, #3
   lsrs r7, r7, #2               @ planes
   strd r5, r6, [sp]
   strd r9, r8, [sp, #8]
-  ldr r0, [r10, #44]            @ offset
+  movs r0, #0
   strd r7, r0, [sp, #16]
   strd r3, r1, [sp, #24]
   str r2, [sp, #32]
-  ldrd r5, r6, [r10, #48]       @ taps of a row, from tap to tap
-  ldr r7, [r10, #56]            @ from pixel to pixel
+  ldr r5, [r1, #4]              @ taps of a row
+  ldrd r6, r7, [r10, #44]       @ from tap to tap, from pixel to pixel
   subs r2, r2, r1
+  lsrs r2, r2, #1
   muls r2, r5, r2               @ rows * 4 * taps
   subs r5, #1
   orr r6, r6, r5, lsl #16
@@ -1676,7 +1675,7 @@ unsafe extern "C" {
     pub fn dsp_dense_octets(args: *mut super::dense::Args);
 }
 
-conv::functions! {
+blocks::functions! {
     Narrow8 THREE 1 => dsp_narrow8_t3_1,
     Narrow8 THREE 2 => dsp_narrow8_t3_2,
     Narrow8 THREE 3 => dsp_narrow8_t3_3,
@@ -1724,18 +1723,15 @@ conv::functions! {
     Widened16 ONE_STRIDE_2 2 => dsp_widened16_t1_s2_2,
     Widened16 ONE_STRIDE_2 3 => dsp_widened16_t1_s2_3,
     Widened16 ONE_STRIDE_2 4 => dsp_widened16_t1_s2_4,
-}
-
-depthwise::functions! {
-    DepthwiseQuads Three 1 => dsp_depthwise3_s1_1,
-    DepthwiseQuads Three 2 => dsp_depthwise3_s1_2,
-    DepthwiseQuads Three 3 => dsp_depthwise3_s1_3,
-    DepthwiseQuads ThreeStride2 1 => dsp_depthwise3_s2_1,
-    DepthwiseQuads ThreeStride2 2 => dsp_depthwise3_s2_2,
-    DepthwiseQuads ThreeStride2 3 => dsp_depthwise3_s2_3,
-    DepthwiseQuads Any|AnyStrided 1 => dsp_depthwise_1,
-    DepthwiseQuads Any|AnyStrided 2 => dsp_depthwise_2,
-    DepthwiseQuads Any|AnyStrided 3 => dsp_depthwise_3,
+    DepthwiseQuads DEPTHWISE_3 1 => dsp_depthwise3_s1_1,
+    DepthwiseQuads DEPTHWISE_3 2 => dsp_depthwise3_s1_2,
+    DepthwiseQuads DEPTHWISE_3 3 => dsp_depthwise3_s1_3,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 1 => dsp_depthwise3_s2_1,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 2 => dsp_depthwise3_s2_2,
+    DepthwiseQuads DEPTHWISE_3_STRIDE_2 3 => dsp_depthwise3_s2_3,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 1 => dsp_depthwise_1,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 2 => dsp_depthwise_2,
+    DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 3 => dsp_depthwise_3,
 }
 
 // Max pools whose windows are two pixels wide, a row at a time: SSUB8 leaves in the GE flags which bytes are not smaller, SEL takes those.
@@ -1749,18 +1745,34 @@ global_asm!(
     .type dsp_merge_two, %function
     .p2align 2
 dsp_merge_two:                  @ r0 pixels, r1 outputs, r2 how many of these, r3 whether there are none yet
-    push {r4, r5, r6, lr}
-1:  ldrd r4, r5, [r0], #8
-    ssub8 r6, r4, r5
+    push {r4, r5, r6, r7, lr}
+    subs r2, #2
+    blo 3f
+1:  ldm r0!, {r4, r5, r6, r7}
+    ssub8 r12, r4, r5
     sel r4, r4, r5
+    ssub8 r12, r6, r7
+    sel r5, r6, r7
     cbnz r3, 2f
-    ldr r5, [r1]
-    ssub8 r6, r4, r5
+    ldrd r6, r7, [r1]
+    ssub8 r12, r4, r6
+    sel r4, r4, r6
+    ssub8 r12, r5, r7
+    sel r5, r5, r7
+2:  strd r4, r5, [r1], #8
+    subs r2, #2
+    bhs 1b
+3:  adds r2, #1
+    bne 5f
+    ldrd r4, r5, [r0]             @ an odd one
+    ssub8 r12, r4, r5
     sel r4, r4, r5
-2:  str r4, [r1], #4
-    subs r2, #1
-    bne 1b
-    pop {r4, r5, r6, pc}
+    cbnz r3, 4f
+    ldr r5, [r1]
+    ssub8 r12, r4, r5
+    sel r4, r4, r5
+4:  str r4, [r1]
+5:  pop {r4, r5, r6, r7, pc}
     .size dsp_merge_two, . - dsp_merge_two
 "#,
     options(raw)

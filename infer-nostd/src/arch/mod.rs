@@ -14,9 +14,7 @@ pub(crate) mod records;
 #[cfg(not(kernels = "portable"))]
 mod args;
 #[cfg(not(kernels = "portable"))]
-pub(crate) mod conv;
-#[cfg(not(kernels = "portable"))]
-pub(crate) mod depthwise;
+pub(crate) mod blocks;
 #[cfg(not(kernels = "portable"))]
 mod dot;
 

@@ -5,18 +5,18 @@
 //! Table of a sum: bias, multiplier, w_a, w_b. Table of a change of scale: bias, multiplier, w.
 
 use super::{Scaling, Step};
-use crate::plan::Tensor;
 use crate::ring::{RowMut, Rows};
 
-/// One row of a sum: the first row of `a` and the first of `b`, which `second` describes.
+/// One row of a sum: the first row of `a` and the first of `b`.
 #[inline(never)]
-pub fn sum_row(step: &Step, second: &Tensor, a: &Rows, b: &Rows, out: &mut RowMut) {
+pub fn sum_row(step: &Step, a: &Rows, b: &Rows, out: &mut RowMut) {
     let [bias, multiplier, weight_a, weight_b] = [0, 1, 2, 3].map(|i| step.table()[i] as i32);
     let scaling = Scaling::new(step.output.zero_point, multiplier);
     let sum = |a: u8, b: u8| {
         let products = weight_a.wrapping_mul(a as i8 as i32).wrapping_add(weight_b.wrapping_mul(b as i8 as i32));
         scaling.apply(bias.wrapping_add(products)) as u8
     };
+    let second = b.tensor();
     let flips = [step.input, second, step.output].map(|tensor| tensor.layout.flip());
     if step.output.lanes() == step.input.lanes() && step.output.lanes() == second.lanes() {
         for plane in 0..step.output.planes() {

@@ -2,8 +2,11 @@
 //!
 //! Table: one multiplier where padding counts in the divisor; else one for each count of pixels, from 1 up.
 
-use super::{LANES_AT_ONCE, Step, add_lanes};
+use super::{Step, add_lanes};
 use crate::ring::{RowMut, Rows};
+
+/// Lanes of a plane that are summed at once.
+const LANES_AT_ONCE: usize = 4;
 
 /// One output row; `rows` begins with the first row of the window that lies in the map.
 #[inline(never)]

@@ -3,37 +3,38 @@
 //! Table: bias, multiplier, weight of the first; the same of the second. What has the output's scale and zero point already is copied.
 
 use super::{Scaling, Step};
-use crate::plan::{Layout, Tensor};
+use crate::plan::Layout;
 use crate::ring::{RowMut, Rows};
 
-/// One row: the first row of `a` and the first of `b`, which `second` describes.
+/// One row: the first row of `a` and the first of `b`.
 #[inline(never)]
-pub fn row(step: &Step, second: &Tensor, a: &Rows, b: &Rows, out: &mut RowMut) {
-    part(step, step.input, a, out, 0);
-    part(step, second, b, out, 1);
+pub fn row(step: &Step, a: &Rows, b: &Rows, out: &mut RowMut) {
+    part(step, a, out, 0);
+    part(step, b, out, 1);
     out.clamp(step.operator.clamp);
 }
 
 /// The channels of the first (0) or the second (1) tensor.
-fn part(step: &Step, input: &Tensor, rows: &Rows, out: &mut RowMut, number: usize) {
+fn part(step: &Step, rows: &Rows, out: &mut RowMut, number: usize) {
     let [bias, multiplier, weight] = [0, 1, 2].map(|i| step.table()[3 * number + i] as i32);
     let first = if number == 0 { 0 } else { step.input.channels as usize };
     let zero_point = step.output.zero_point;
     // A weight of 1 and a bias that takes away the zero point which rounding adds.
     let is_one = weight.count_ones() == 1 && weight.trailing_zeros() + multiplier.trailing_zeros() == 32;
     if is_one && bias == weight.wrapping_mul(-i32::from(zero_point)) {
-        return place(step, input, rows, out, first, |value| value);
+        return place(step, rows, out, first, |value| value);
     }
     let scaling = Scaling::new(zero_point, multiplier);
-    place(step, input, rows, out, first, |value| {
+    place(step, rows, out, first, |value| {
         scaling.apply(bias.wrapping_add(weight.wrapping_mul(value as i8 as i32))) as u8
     });
 }
 
 /// Makes the output's channels from `first` on from the input's.
 #[inline(always)]
-fn place(step: &Step, input: &Tensor, rows: &Rows, out: &mut RowMut, first: usize, value: impl Fn(u8) -> u8) {
-    let (output, lanes, channels) = (step.output, input.lanes(), input.channels as usize);
+fn place(step: &Step, rows: &Rows, out: &mut RowMut, first: usize, value: impl Fn(u8) -> u8) {
+    let (input, output) = (rows.tensor(), step.output);
+    let (lanes, channels) = (input.lanes(), input.channels as usize);
     let [from, to] = [input, output].map(|tensor| tensor.layout.flip());
     let has_planes = ![input.layout, output.layout].contains(&Layout::ChannelsLast);
     if has_planes && lanes == output.lanes() && first.is_multiple_of(lanes) {

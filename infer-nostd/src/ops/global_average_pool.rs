@@ -2,7 +2,7 @@
 //!
 //! Table: one multiplier, scale_in / (scale_out · H · W).
 
-use super::{LANES_AT_ONCE, Step, add_lanes, add_quads};
+use super::{Step, add_lanes};
 use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the means.
@@ -15,16 +15,7 @@ pub fn take(step: &Step, rows: &Rows, sums: &mut [i32], out: &mut RowMut) {
     }
     let (slot, run, plane_len) = (rows.slot(0), input.run_range(0), input.plane_len());
     let (mut at, lanes, flip) = (run.start, input.lanes(), input.layout.flip());
-    let mut left = &mut *sums;
-    if (lanes, flip) == (LANES_AT_ONCE, 0) {
-        let (quads, rest) = left.as_chunks_mut();
-        for sums in quads {
-            add_quads(&slot[at..at + run.len()], sums);
-            at += plane_len;
-        }
-        left = rest;
-    }
-    for sums in left.chunks_mut(lanes) {
+    for sums in sums.chunks_mut(lanes) {
         add_lanes(&slot[at..at + run.len()], lanes, flip, sums);
         at += plane_len;
     }

@@ -14,7 +14,6 @@ pub mod lookup;
 pub mod max_pool;
 pub mod packed;
 pub mod packed_dense;
-pub mod packed_depthwise;
 
 use crate::fixed::Requant;
 use crate::plan::{Operator, Tensor};
@@ -128,23 +127,6 @@ fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> 
     }
 }
 
-/// Lanes of a plane that are summed at once.
-const LANES_AT_ONCE: usize = 4;
-
-/// Adds pixels of four lanes, side by side, to as many sums.
-#[inline(always)]
-fn add_quads(pixels: &[u8], sums: &mut [i32; LANES_AT_ONCE]) {
-    let [mut a, mut b, mut c, mut d] = *sums;
-    for pixel in pixels.as_chunks::<LANES_AT_ONCE>().0 {
-        let word = u32::from_le_bytes(*pixel);
-        a = a.wrapping_add((word as i8).into());
-        b = b.wrapping_add(((word >> 8) as i8).into());
-        c = c.wrapping_add(((word >> 16) as i8).into());
-        d = d.wrapping_add(((word >> 24) as i8).into());
-    }
-    *sums = [a, b, c, d];
-}
-
 /// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
 #[inline(never)]
 fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
@@ -175,13 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn lanes_and_quads_are_the_same_sums() {
+    fn lanes_are_summed_each_by_itself() {
         let pixels = [1, 2, 0xFF, 0x80, 10, 20, 30, 0x7F];
-        let (mut quads, mut lanes, mut flipped) = ([5; 4], [5; 4], [0; 2]);
-        add_quads(&pixels, &mut quads);
+        let (mut lanes, mut flipped) = ([5; 4], [0; 2]);
         add_lanes(&pixels, 4, 0, &mut lanes);
         add_lanes(&pixels, 4, 0x80, &mut flipped);
-        assert_eq!((quads, lanes), ([16, 27, 34, 4], [16, 27, 34, 4]));
+        assert_eq!(lanes, [16, 27, 34, 4]);
         assert_eq!(flipped, [11 - 256, 22 - 256]);
     }
 }

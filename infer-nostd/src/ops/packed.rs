@@ -1,11 +1,11 @@
-//! Convolution by a kernel for one core, and by definition where this machine has another.
+//! Convolution, of each channel by itself or over all of them, by a kernel for one core, and by definition where this machine has another.
 //!
 //! FORMAT.md draws the streams of weights; `Kernel::weight` reads them.
 
 use super::Step;
 #[cfg(not(kernels = "portable"))]
 use crate::arch;
-use crate::plan::{Kernel, Taps, Uses};
+use crate::plan::{Kernel, Kind, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// Output pixels that the definition works on at once.
@@ -17,7 +17,7 @@ pub fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
     if const { Uses(USES).kernels() }
         && (const { !Uses(USES).definitions() } || arch::has(step.operator.kernel, Taps::of(step.operator)))
     {
-        return arch::conv::row::<USES>(step, rows, out);
+        return arch::blocks::row::<USES>(step, rows, out);
     }
     if const { Uses(USES).definitions() } {
         by_definition(step, rows, out);
@@ -39,7 +39,7 @@ fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
         for start in (0..step.output.width as usize).step_by(BLOCK) {
             let mut accs = [bias; BLOCK];
             let accs = &mut accs[..BLOCK.min(step.output.width as usize - start)];
-            accumulate(step, rows, &weights, start, accs);
+            accumulate(step, rows, &weights, channel, start, accs);
             for (i, &acc) in accs.iter().enumerate() {
                 values.put(start + i, step.requant().apply(acc, multiplier));
             }
@@ -55,25 +55,47 @@ struct Weights<'a> {
     member: usize,
 }
 
+/// The channels that an output channel is made from, and the taps of a step.
+struct Reach {
+    first: usize,
+    planes: usize,
+    lanes: usize,
+    taps: usize,
+    /// How much more a value is in memory than to the kernel's weights.
+    stored: i32,
+}
+
+impl Reach {
+    fn of(step: &Step, taps: Taps, channel: usize) -> Self {
+        let input = step.input;
+        match step.operator.kind {
+            Kind::Depthwise => {
+                Self { first: channel, planes: 1, lanes: 1, taps: 1, stored: input.layout.flip().into() }
+            }
+            _ => Self { first: 0, planes: input.planes(), lanes: input.lanes(), taps: taps.count(), stored: 0 },
+        }
+    }
+}
+
 /// Adds Σ weight·input to the accumulators of the output pixels from `start` on, in the order of the stream.
-fn accumulate(step: &Step, rows: &Rows, weights: &Weights, start: usize, accs: &mut [i32]) {
+fn accumulate(step: &Step, rows: &Rows, weights: &Weights, channel: usize, start: usize, accs: &mut [i32]) {
     let [kernel_h, kernel_w] = step.operator.window.map(usize::from);
     let [dilation_h, dilation_w] = step.operator.dilations.map(usize::from);
-    let (lanes, planes, taps) = (step.input.lanes(), step.input.planes(), weights.taps.count());
+    let Reach { first, planes, lanes, taps, stored } = Reach::of(step, weights.taps, channel);
     let mut number = 0;
     for ky in (0..kernel_h).step_by(step.input.rows_a_step()) {
-        for first in (0..kernel_w).step_by(taps) {
+        for kx in (0..kernel_w).step_by(taps) {
             for plane in 0..planes {
                 for (tap, lane) in (0..taps).flat_map(|tap| (0..lanes).map(move |lane| (tap, lane))) {
                     let weight = weights.kernel.weight(weights.words, weights.taps, number, tap, lane, weights.member);
                     let row = match step.input.stacked {
                         true if ky + lane >= kernel_h => continue,
                         true => rows.channel(ky + lane, 0),
-                        false => rows.channel(ky * dilation_h, plane * lanes + lane),
+                        false => rows.channel(ky * dilation_h, first + plane * lanes + lane),
                     };
                     for (i, acc) in accs.iter_mut().enumerate() {
-                        let value = row.get(step.padded_start(start + i) + (first + tap) * dilation_w);
-                        *acc = acc.wrapping_add(weight * value as i32);
+                        let value = row.get(step.padded_start(start + i) + (kx + tap) * dilation_w);
+                        *acc = acc.wrapping_add(weight.wrapping_mul(value as i32 + stored));
                     }
                 }
                 number += 1;

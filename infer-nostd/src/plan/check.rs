@@ -91,10 +91,11 @@ const fn operator(plan: &Plan, id: usize) -> Result<(), PlanError> {
     let complete = operator.complete(input, output);
     ensure!(same(operator_words(operator), operator_words(&complete)), PlanError::BadSteps(id as u16));
     let [weights, table] = [operator.weights as usize, operator.table as usize];
+    let data = [Records::end(plan.operator_count()), plan.names];
     let weights_words = operator.weights_words(input, output);
     let table_words = operator.table_words(output);
     ensure!(
-        within(weights, weights_words, plan.names) && within(table, table_words, plan.names),
+        within(weights, weights_words, data) && within(table, table_words, data),
         PlanError::OutsideFile(id as u16)
     );
     ensure!(
@@ -209,8 +210,8 @@ const fn holds(input: &Tensor, output: &Tensor) -> bool {
     input.height >= output.height && input.width >= output.width
 }
 
-const fn within(at: usize, len: usize, end: usize) -> bool {
-    at <= end && len <= end - at
+const fn within(at: usize, len: usize, [start, end]: [usize; 2]) -> bool {
+    start <= at && at <= end && len <= end - at
 }
 
 /// Whether the shift and the clamp are in range and every multiplier is positive.
@@ -297,15 +298,12 @@ pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
     while i < REGIONS * plan.tensor_count() {
         let a = region(plan, i);
         let id = (i / REGIONS) as u16;
-        ensure!(within(a.at, a.len, plan.arena_words), PlanError::OutsideArena(id));
-        let mut j = 0;
+        ensure!(within(a.at, a.len, [0, plan.arena_words]), PlanError::OutsideArena(id));
+        let mut j = if a.len == 0 { i } else { 0 };
         while j < i {
             let b = region(plan, j);
-            let other = j / REGIONS;
-            let apart = a.len == 0 || b.len == 0 || a.at + a.len <= b.at || b.at + b.len <= a.at;
-            let turns =
-                a.is_short && b.is_short && other != id as usize && schedule::take_turns(plan, other, id as usize);
-            ensure!(apart || turns, PlanError::Overlap(id));
+            let apart = b.len == 0 || a.at + a.len <= b.at || b.at + b.len <= a.at;
+            ensure!(apart || take_turns(plan, j, i), PlanError::Overlap(id));
             j += 1;
         }
         i += 1;
@@ -320,8 +318,6 @@ const REGIONS: usize = 3;
 struct Region {
     at: usize,
     len: usize,
-    /// Whether what is there is dead before another operator than its reader works.
-    is_short: bool,
 }
 
 /// Region i % 3 of tensor i / 3.
@@ -329,14 +325,29 @@ const fn region(plan: &Plan, i: usize) -> Region {
     let id = i / REGIONS;
     let tensor = plan.tensor(id);
     match i % REGIONS {
-        0 => Region { at: tensor.ring as usize, len: tensor.ring_words(), is_short: schedule::is_passing(plan, id) },
-        1 if id == 0 => Region { at: 0, len: 0, is_short: false },
+        0 => Region { at: tensor.ring as usize, len: tensor.ring_words() },
+        1 if id == 0 => Region { at: 0, len: 0 },
         1 => {
             let operator = plan.operator(id - 1);
             let len = operator.state_words(plan.tensor(operator.inputs[0] as usize), tensor);
-            Region { at: operator.state as usize, len, is_short: false }
+            Region { at: operator.state as usize, len }
         }
-        _ => Region { at: tensor.landing_range().start, len: tensor.landing_words(), is_short: true },
+        _ => Region { at: tensor.landing_range().start, len: tensor.landing_words() },
+    }
+}
+
+/// Whether two regions, the second of a later tensor, may lie across one another. To be asked of those that do: it takes a look at every operator.
+const fn take_turns(plan: &Plan, first: usize, second: usize) -> bool {
+    let (a, b) = (first / REGIONS, second / REGIONS);
+    is_short(plan, first) && is_short(plan, second) && a != b && schedule::take_turns(plan, a, b)
+}
+
+/// Whether what is in a region is dead before another operator than its reader works.
+const fn is_short(plan: &Plan, i: usize) -> bool {
+    match i % REGIONS {
+        0 => schedule::is_passing(plan, i / REGIONS),
+        1 => false,
+        _ => true,
     }
 }
 

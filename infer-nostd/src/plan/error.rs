@@ -58,7 +58,7 @@ pub enum PlanError {
     BadRequant(u16),
     /// The records or the names lie outside the file.
     Records,
-    /// Weights or tables lie outside the file.
+    /// Weights or tables do not lie between the records and the names.
     OutsideFile(u16),
     /// A ring or accumulators lie outside the arena.
     OutsideArena(u16),
@@ -111,7 +111,9 @@ impl fmt::Display for PlanError {
             }
             BadRequant(op) => write!(f, "operator {op}'s shift, clamp or a multiplier is out of range"),
             Records => write!(f, "the records or the names lie outside the file"),
-            OutsideFile(op) => write!(f, "operator {op}'s weights or tables lie outside the file"),
+            OutsideFile(op) => {
+                write!(f, "operator {op}'s weights or tables do not lie between the records and the names")
+            }
             OutsideArena(id) => write!(f, "tensor {id}'s ring or its accumulators lie outside the arena"),
             Overlap(id) => write!(f, "tensor {id}'s ring or its accumulators share RAM with another's"),
             RingTooShort { tensor, needed } => write!(f, "tensor {tensor}'s ring is too short: it needs {needed} rows"),

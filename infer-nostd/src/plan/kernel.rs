@@ -41,6 +41,9 @@ pub enum Kernel {
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Segments of a 5×5 window, strided.
+pub(crate) const MANY_SEGMENTS: usize = 25;
+
 /// Most rows of a window that a depthwise kernel takes.
 pub const MAX_WINDOW_ROWS: usize = 11;
 
@@ -103,6 +106,26 @@ impl Window {
     }
 }
 
+/// The ways through a window that kernels are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// Of a convolution, over all its channels.
+    Conv(Taps),
+    /// Of a depthwise one.
+    Depthwise(Window),
+}
+
+impl Walk {
+    /// Which of them the operator has.
+    #[inline(always)]
+    pub const fn of(operator: &Operator) -> Self {
+        match operator.kind {
+            Kind::Depthwise => Self::Depthwise(Window::of(operator)),
+            _ => Self::Conv(Taps::of(operator)),
+        }
+    }
+}
+
 impl Kernel {
     /// The kernel of that number.
     pub(crate) const fn from_u8(kernel: u8) -> Option<Self> {
@@ -154,8 +177,8 @@ impl Kernel {
 
     /// Whether the kernel takes an operator of this kind and geometry.
     pub const fn takes(self, operator: &Operator, input: &Tensor) -> bool {
-        // Where the DSP kernels count steps and planes in halves of a register.
-        let countable = input.plane_len() < 1 << 16 && operator.steps(input) < 1 << 15;
+        // Where the DSP kernels count steps, and bytes between them, in halves of a register.
+        let countable = input.step_len() < 1 << 16 && operator.steps(input) < 1 << 15;
         match self {
             Self::Portable => true,
             // A row is one run of bytes.
@@ -340,5 +363,18 @@ const fn dual8(sum: i32, member: usize) -> i32 {
 /// One of two values as v₀ + v₁·2^24.
 const fn long(sum: i64, member: usize) -> i32 {
     let low = ((sum as i32) << 8) >> 8;
-    if member.is_multiple_of(2) { low } else { ((sum - low as i64) >> 24) as i32 }
+    if member.is_multiple_of(2) { low } else { (sum.wrapping_sub(low as i64) >> 24) as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_of_two_values_makes_up_for_the_firsts_sign_and_wraps() {
+        let bias = |sum: i64| Kernel::Long.bias(&[sum as u32, (sum >> 32) as u32], 1);
+        assert_eq!(bias((5 << 24) - 3), 5);
+        assert_eq!(bias((-5 << 24) + 3), -5);
+        assert_eq!(bias(i64::MAX), 0); // no plan that is true has it
+    }
 }

@@ -194,6 +194,14 @@ impl Operator {
         }
     }
 
+    /// Whether its kernel walks over more runs of steps than whole rows side by side make.
+    #[inline(always)]
+    pub const fn is_parted(&self, input: &Tensor) -> bool {
+        let has_whole_rows = input.planes() == 1 || input.slot_len() == input.planes() * input.plane_len();
+        let is_whole = matches!(Taps::of(self), Taps::Three) || matches!(self.window, [1, 1]);
+        matches!(self.kind, Kind::Depthwise) || input.lands() || !(has_whole_rows && is_whole)
+    }
+
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
     pub const fn extent(&self, axis: usize) -> usize {
         (self.window[axis] as usize - 1) * self.dilations[axis] as usize + 1
@@ -241,10 +249,21 @@ impl Operator {
         self.segments(input) * input.planes()
     }
 
-    /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory.
+    /// How often a kernel of no depthwise convolution goes to another row of a window, the first counted.
+    #[inline(always)]
+    pub const fn row_steps(&self, input: &Tensor) -> usize {
+        let rows = self.window[0] as usize;
+        // A division is slow on the smallest cores.
+        if input.stacked { rows.div_ceil(input.lanes()) } else { rows }
+    }
+
+    /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory. A depthwise
+    /// one has a run for each row.
     pub const fn segments(&self, input: &Tensor) -> usize {
-        let rows = (self.window[0] as usize).div_ceil(input.rows_a_step());
-        rows * (self.window[1] as usize / Taps::of(self).count())
+        if matches!(self.kind, Kind::Depthwise) {
+            return self.window[0] as usize;
+        }
+        self.row_steps(input) * (self.window[1] as usize / Taps::of(self).count())
     }
 
     /// Bytes of stack that the operator's kernel takes.

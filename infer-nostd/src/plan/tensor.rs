@@ -64,6 +64,31 @@ const _: () = assert!(size_of::<Tensor>() == 4 * TENSOR_WORDS && align_of::<Tens
 pub(super) const MAX_PADDED_HEIGHT: usize = (1 << 15) - 1;
 
 impl Tensor {
+    /// A tensor of that shape (height, width, channels), channels last, without padding, with a ring of one row at the arena's beginning, read by
+    /// operator 0. To be [`complete`](Self::complete)d.
+    pub const fn new([height, width, channels]: [u16; 3], scale: f32, zero_point: i8) -> Self {
+        Self {
+            height,
+            width,
+            channels,
+            zero_point,
+            layout: Layout::ChannelsLast,
+            pads: [0; 4],
+            slots: 1,
+            last_reader: 0,
+            ring: 0,
+            landing: NOWHERE,
+            scale,
+            plane_len: 0,
+            slot_len: 0,
+            lanes: 0,
+            planes: 0,
+            reciprocal: 0,
+            reciprocal_shift: 0,
+            stacked: false,
+        }
+    }
+
     /// With the fields that follow from the others.
     pub const fn complete(self) -> Self {
         let (lanes, planes) = match self.layout {
@@ -114,6 +139,12 @@ impl Tensor {
     #[inline(always)]
     pub const fn plane_len(&self) -> usize {
         self.plane_len as usize
+    }
+
+    /// Bytes from one step of a convolution's kernel to the next: a plane, or the rows that a step takes where each is one plane.
+    #[inline(always)]
+    pub const fn step_len(&self) -> usize {
+        if self.planes == 1 { self.rows_a_step() * self.slot_len() } else { self.plane_len() }
     }
 
     /// Where the pixels of a plane lie in a row, in bytes, without the padding left and right.
@@ -216,26 +247,7 @@ const fn saturate(len: u64) -> u32 {
 mod tests {
     use super::*;
 
-    const TENSOR: Tensor = Tensor {
-        height: 3,
-        width: 3,
-        channels: 3,
-        zero_point: 0,
-        layout: Layout::ChannelsLast,
-        pads: [0, 1, 0, 0],
-        slots: 2,
-        last_reader: 0,
-        ring: 0,
-        landing: NOWHERE,
-        scale: 1.0,
-        plane_len: 0,
-        slot_len: 0,
-        lanes: 0,
-        planes: 0,
-        reciprocal: 0,
-        reciprocal_shift: 0,
-        stacked: false,
-    };
+    const TENSOR: Tensor = Tensor { pads: [0, 1, 0, 0], slots: 2, ..Tensor::new([3, 3, 3], 1.0, 0) };
 
     #[test]
     fn slots_are_whole_words() {

@@ -1,6 +1,6 @@
 //! What a plan uses of the engine, so that the compiler can leave out the rest.
 
-use super::{Kernel, Kind, Layout, Plan, Taps, Window};
+use super::{Kernel, Kind, Layout, MANY_SEGMENTS, Plan, Taps, Walk, Window};
 use crate::arch;
 
 /// A set of operators and kernels, as the bits of [`Plan::uses`].
@@ -19,10 +19,10 @@ impl Uses {
     const MERGING_POOL: u32 = Self::KINDS + 16;
     const KERNELS: u32 = Self::MERGING_POOL + 4;
     const DEFINITIONS: u32 = Self::KERNELS + 1;
-    const DEPTHWISE_DEFINITIONS: u32 = Self::DEFINITIONS + 1;
-    const LONG_CONVS: u32 = Self::DEPTHWISE_DEFINITIONS + 1;
-    const LONG_DEPTHWISE: u32 = Self::LONG_CONVS + 1;
-    const LANDS: u32 = Self::LONG_DEPTHWISE + 1;
+    const LONG_WALKS: u32 = Self::DEFINITIONS + 1;
+    const LONGEST_WALKS: u32 = Self::LONG_WALKS + 1;
+    const PARTED_WALKS: u32 = Self::LONGEST_WALKS + 1;
+    const LANDS: u32 = Self::PARTED_WALKS + 1;
     const STACKS: u32 = Self::LANDS + 1;
     const MERGING_WINDOWS: u32 = Self::STACKS + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
@@ -66,21 +66,32 @@ impl Uses {
         if matches!(operator.kernel, Kernel::DenseOctets) {
             return 1 << if arch::has(operator.kernel, taps) { Self::DENSE } else { Self::DENSE_DEFINITIONS };
         }
-        let is_depthwise = matches!(operator.kind, Kind::Depthwise);
         if !arch::has(operator.kernel, taps) {
-            return 1 << if is_depthwise { Self::DEPTHWISE_DEFINITIONS } else { Self::DEFINITIONS };
+            return 1 << Self::DEFINITIONS;
         }
-        let longest = operator.block as usize;
+        let (kernel, walk, longest) = (operator.kernel, Walk::of(operator), operator.block as usize);
         let shortest = if operator.shorter > 0 { longest - 1 } else { longest };
-        if is_depthwise {
-            let (kernel, window) = (operator.kernel, Window::of(operator));
-            let long = (operator.is_long() as u128) << Self::LONG_DEPTHWISE;
-            long | Self::depthwise_bit(kernel, window, shortest) | Self::depthwise_bit(kernel, window, longest)
-        } else {
-            let kernel = operator.kernel;
-            let long = (operator.is_long() as u128) << Self::LONG_CONVS;
-            long | 1 << Self::KERNELS | Self::conv_bit(kernel, taps, shortest) | Self::conv_bit(kernel, taps, longest)
+        let input = plan.tensor(operator.inputs[0] as usize);
+        let walks = (operator.is_long() as u128) << Self::LONG_WALKS
+            | ((operator.segments(input) > MANY_SEGMENTS) as u128) << Self::LONGEST_WALKS
+            | (operator.is_parted(input) as u128) << Self::PARTED_WALKS;
+        walks
+            | 1 << Self::KERNELS
+            | Self::function_bit(kernel, walk, shortest)
+            | Self::function_bit(kernel, walk, longest)
+    }
+
+    const fn function_bit(kernel: Kernel, walk: Walk, pixels: usize) -> u128 {
+        match walk {
+            Walk::Conv(taps) => Self::conv_bit(kernel, taps, pixels),
+            Walk::Depthwise(window) => Self::depthwise_bit(kernel, window, pixels),
         }
+    }
+
+    /// Whether a convolution in blocks of `pixels` is in the set, by this target's kernel.
+    #[inline(always)]
+    pub const fn function(self, kernel: Kernel, walk: Walk, pixels: usize) -> bool {
+        self.0 & Self::function_bit(kernel, walk, pixels) != 0
     }
 
     /// The core that has two kernels has blocks of up to four.
@@ -90,34 +101,22 @@ impl Uses {
         1 << (Self::DEPTHWISE + window as u32 * 8 + size as u32 - 1)
     }
 
-    /// Whether a depthwise convolution in blocks of `pixels` is in the set, by this target's kernel.
-    #[inline(always)]
-    pub const fn depthwise(self, kernel: Kernel, window: Window, pixels: usize) -> bool {
-        self.0 & Self::depthwise_bit(kernel, window, pixels) != 0
-    }
-
-    /// Whether a convolution is, by this target's kernel, whose walk may be of more than three segments.
-    #[inline(always)]
-    pub const fn long_convs(self) -> bool {
-        self.0 & 1 << Self::LONG_CONVS != 0
-    }
-
-    /// Whether a depthwise convolution is, by this target's kernel, whose window is of more than three rows.
-    #[inline(always)]
-    pub const fn long_depthwise(self) -> bool {
-        self.0 & 1 << Self::LONG_DEPTHWISE != 0
-    }
-
-    /// Whether any depthwise convolution is in the set, by this target's kernel.
+    /// Whether a depthwise convolution is, by this target's kernel.
     #[inline(always)]
     pub const fn depthwise_kernels(self) -> bool {
         self.0 >> Self::DEPTHWISE & 0xFFFF_FFFF != 0
     }
 
-    /// Whether a depthwise convolution is in the set, by a kernel that this target does not have.
+    /// Whether a convolution is, by this target's kernel, whose walk may be of more than three segments.
     #[inline(always)]
-    pub const fn depthwise_definitions(self) -> bool {
-        self.0 & 1 << Self::DEPTHWISE_DEFINITIONS != 0
+    pub const fn long_walks(self) -> bool {
+        self.0 & 1 << Self::LONG_WALKS != 0
+    }
+
+    /// Whether one is whose walk may be of more than [`MANY_SEGMENTS`].
+    #[inline(always)]
+    pub const fn longest_walks(self) -> bool {
+        self.0 & 1 << Self::LONGEST_WALKS != 0
     }
 
     const fn conv_bit(kernel: Kernel, taps: Taps, pixels: usize) -> u128 {
@@ -134,12 +133,6 @@ impl Uses {
         };
         assert!(pixels <= most);
         1 << (Self::CONV + family * 16 + walk + pixels as u32 - 1)
-    }
-
-    /// Whether a convolution in blocks of `pixels` is in the set.
-    #[inline(always)]
-    pub const fn conv(self, kernel: Kernel, taps: Taps, pixels: usize) -> bool {
-        self.0 & Self::conv_bit(kernel, taps, pixels) != 0
     }
 
     /// Whether a dense layer is in the set, by this target's kernel.
@@ -183,6 +176,12 @@ impl Uses {
         self.0 & 1 << Self::MERGING_WINDOWS != 0
     }
 
+    /// Whether a convolution is, by this target's kernel, whose steps do not lie in whole rows side by side.
+    #[inline(always)]
+    pub const fn parted_walks(self) -> bool {
+        self.0 & 1 << Self::PARTED_WALKS != 0
+    }
+
     /// Whether a tensor's rows land.
     #[inline(always)]
     pub const fn lands(self) -> bool {
@@ -200,18 +199,13 @@ impl Uses {
         self.kernels() || self.definitions()
     }
 
-    /// Whether a depthwise convolution with a kernel is, this target's or another's.
-    pub const fn any_depthwise_kernels(self) -> bool {
-        self.depthwise_kernels() || self.depthwise_definitions()
-    }
-
-    /// Whether a kernel is that this target has.
+    /// Whether a convolution is, by this target's kernel.
     #[inline(always)]
     pub const fn kernels(self) -> bool {
         self.0 & 1 << Self::KERNELS != 0
     }
 
-    /// Whether a kernel is that this target does not have.
+    /// Whether a convolution is, by a kernel that this target does not have.
     #[inline(always)]
     pub const fn definitions(self) -> bool {
         self.0 & 1 << Self::DEFINITIONS != 0
