@@ -3,12 +3,12 @@
 mod bench;
 mod budget;
 mod demo;
-mod emulated;
 mod files;
 mod flash;
 mod inspect;
 mod network;
 mod normalize;
+mod on;
 mod onnx;
 mod plan;
 mod progress;
