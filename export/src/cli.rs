@@ -2,10 +2,12 @@
 
 mod bench;
 mod budget;
+mod camera;
 mod demo;
 mod files;
 mod flash;
 mod inspect;
+mod map;
 mod network;
 mod normalize;
 mod on;
@@ -40,6 +42,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
     Budget(budget::BudgetCommand),
+    Map(map::MapCommand),
+    Camera(camera::Camera),
     Flash(flash::Flash),
     Talk(talk::Talk),
     Demo(demo::Demo),
@@ -68,6 +72,8 @@ impl Cli {
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
             Command::Budget(command) => command.run(),
+            Command::Map(command) => command.run().map(|()| true),
+            Command::Camera(command) => command.run(),
             Command::Flash(command) => command.run(),
             Command::Talk(command) => command.run(),
             Command::Demo(command) => command.run(),

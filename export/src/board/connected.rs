@@ -30,7 +30,7 @@ impl<L: Line> Connected<L> {
         open: impl FnOnce(Firmware) -> Result<L, BoardError>,
     ) -> Result<Self, BoardError> {
         let image_len = plan.input().len();
-        Self::with(firmware, plan, "at a line", |firmware| {
+        Self::with(firmware, plan, "probe", |firmware| {
             let (board, flash_bytes) = (firmware.board.name, firmware.image.flash_bytes);
             let talk = |cause| BoardError::Talk { board, cause };
             let mut host = Host::connect(open(firmware)?).map_err(talk)?;

@@ -10,6 +10,15 @@ use std::thread;
 /// The command, wherever the shell finds it.
 const PROBE_RS: &str = "probe-rs";
 
+/// Whether probe-rs is installed.
+///
+/// # Errors
+/// [`BoardError::NoProbeRs`].
+pub fn check_probe_rs() -> Result<(), BoardError> {
+    let runs = Command::new(PROBE_RS).arg("--version").output().is_ok_and(|output| output.status.success());
+    if runs { Ok(()) } else { Err(BoardError::NoProbeRs) }
+}
+
 /// Which probe, and what it may do.
 #[derive(Debug, Clone, Default)]
 pub struct Probe {

@@ -143,7 +143,7 @@ mod tests {
         let mut gdb = with("+$c0ff#2d+$OK#9a");
         assert_eq!(gdb.read(0x2000_0010, 2).unwrap(), [0xC0, 0xFF]);
         gdb.write(0x2000_0010, &[1, 0xA0]).unwrap();
-        assert_eq!(told(gdb), "$m20000010,2#ef+$M20000010,2:01a0#ba+");
+        assert_eq!(told(gdb), "$m20000010,2#4e+$M20000010,2:01a0#5a+");
     }
 
     #[test]

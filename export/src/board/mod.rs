@@ -14,6 +14,7 @@ mod gdb;
 mod image;
 mod journal;
 mod line;
+mod map;
 mod qemu;
 mod rtt;
 mod stage;
@@ -25,10 +26,11 @@ pub use build::{Firmware, Program};
 pub use connected::{Chip, Connected};
 pub use emulated::{Emulated, Machine};
 pub use error::BoardError;
-pub use flash::Probe;
+pub use flash::{Probe, check_probe_rs};
 pub use image::Image;
 pub use journal::Journal;
 pub use line::SerialLine;
+pub use map::{Kind, Map, Space, to_svg};
 pub use qemu::{Output, check_qemu};
 pub use rtt::RttLine;
 pub use stage::{Figures, OnBoard, Runs};
@@ -52,6 +54,17 @@ impl On {
     pub fn board(self) -> &'static Board {
         match self {
             Self::Qemu(board) | Self::Probe(board) => board,
+        }
+    }
+
+    /// Whether what runs it is installed: to be asked before a build, which takes its time.
+    ///
+    /// # Errors
+    /// [`BoardError::NoQemu`], [`BoardError::NoProbeRs`].
+    pub fn check(self) -> Result<(), BoardError> {
+        match self {
+            Self::Qemu(board) => check_qemu(board),
+            Self::Probe(_) => check_probe_rs(),
         }
     }
 }

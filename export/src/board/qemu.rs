@@ -144,8 +144,8 @@ impl Output {
         })
     }
 
-    /// The number on the line that begins with `name`.
-    fn number(&self, name: &str) -> Option<u64> {
+    /// The number on the last line that begins with `name`.
+    pub fn number(&self, name: &str) -> Option<u64> {
         let mut values = self.printed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         values.next_back()?.trim().parse().ok()
     }

@@ -1,7 +1,7 @@
 //! A plan on a board, as commands with `--on` want it.
 
 use anyhow::Result;
-use export::board::{Connected, Emulated, Firmware, Journal, On, Probe, Program, check_qemu};
+use export::board::{Connected, Emulated, Firmware, Journal, On, Probe, Program};
 use export::plan;
 use export::validate::{Stage, StageError};
 use std::sync::Arc;
@@ -19,9 +19,7 @@ pub struct Place {
 /// Builds the board's firmware around the bytes of a plan, and starts it where it is to stay.
 pub fn stage(place: &Place, bytes: &[u8]) -> Result<Box<dyn Stage>> {
     let board = place.on.board();
-    if let On::Qemu(board) = place.on {
-        check_qemu(board)?; // before the build, which takes its time
-    }
+    place.on.check()?;
     eprintln!("building the firmware for {} …", board.name);
     let words = plan::words(bytes);
     let plan = infer_nostd::Plan::parse(&words).map_err(StageError::Plan)?;

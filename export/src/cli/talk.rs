@@ -4,7 +4,7 @@ use super::network::{self, Network};
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::Split;
-use export::board::{self, Board, Firmware, On, Probe, Program, SerialLine, check_qemu};
+use export::board::{self, Board, Firmware, On, Probe, Program, SerialLine};
 use export::inputs::Inputs;
 use export::plan;
 use export::report::grouped;
@@ -103,11 +103,9 @@ impl Talk {
         let Some(on) = self.on else {
             return Ok(Box::new(SerialLine::open(self.port.as_deref().unwrap_or_default())?));
         };
-        let program = match on {
-            On::Qemu(board) => check_qemu(board).map(|()| Program::Serve)?, // before the build, which takes its time
-            On::Probe(_) => Program::ServeOverRtt,
-        };
+        on.check()?;
         let board = on.board();
+        let program = if let On::Qemu(_) = on { Program::Serve } else { Program::ServeOverRtt };
         eprintln!("building `serve` for {} …", board.name);
         let firmware = Firmware::program(program, board, plan)?;
         println!(
