@@ -29,6 +29,12 @@ pub enum Serial {
     Stm32f4,
     /// USART2 of an STM32F411 on PA2 and PA3, which a Nucleo's debugger passes on.
     Stm32f411,
+    /// USART3 of an STM32H7 on PD8 and PD9, which a Nucleo-144's debugger passes on.
+    Stm32h7,
+    /// UART0 of an RP2040 on GP0 and GP1.
+    Rp2040,
+    /// UART0 of an RP2350 on GP0 and GP1.
+    Rp2350,
     /// UART0 of an FE310.
     SiFive,
 }
@@ -77,8 +83,8 @@ pub struct Board {
     pub boot: Boot,
     /// The machine in QEMU with this chip's core, flash and RAM, where there is one.
     pub qemu: Option<Qemu>,
-    /// SysTick's processor clock on the chip out of reset, where the chip has a SysTick and that clock is known.
-    pub reset_systick_hz: Option<u32>,
+    /// SysTick's processor clock on the chip while `serve` runs, where the chip has a SysTick and that clock is known.
+    pub systick_hz: Option<u32>,
     /// The line that the program `serve` answers on; none where it has no driver.
     pub serial: Option<Serial>,
 }
@@ -97,7 +103,7 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
         boot: Boot::VectorTable,
         qemu: Some(Qemu { program: ARM, machine: "netduinoplus2", clock_hz: 168_000_000 }),
-        reset_systick_hz: Some(16_000_000),
+        systick_hz: Some(16_000_000),
         serial: Some(Serial::Stm32f4),
     },
     Board {
@@ -111,7 +117,7 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 8 * 1024 },
         boot: Boot::VectorTable,
         qemu: Some(Qemu { program: ARM, machine: "stm32vldiscovery", clock_hz: 24_000_000 }),
-        reset_systick_hz: Some(8_000_000),
+        systick_hz: Some(8_000_000),
         serial: Some(Serial::Stm32f1),
     },
     Board {
@@ -126,7 +132,7 @@ pub const BOARDS: &[Board] = &[
         boot: Boot::VectorTable,
         qemu: Some(Qemu { program: ARM, machine: "microbit", clock_hz: 16_000_000 }),
         // The nRF51 series left SysTick out; QEMU's machine has one.
-        reset_systick_hz: None,
+        systick_hz: None,
         serial: Some(Serial::Nrf { tx: 24, rx: 25 }),
     },
     FE310,
@@ -141,7 +147,7 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
         boot: Boot::VectorTable,
         qemu: None,
-        reset_systick_hz: Some(16_000_000),
+        systick_hz: Some(16_000_000),
         serial: Some(Serial::Stm32f411),
     },
     Board {
@@ -156,8 +162,8 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
         boot: Boot::VectorTable,
         qemu: None,
-        reset_systick_hz: Some(64_000_000),
-        serial: None,
+        systick_hz: Some(64_000_000),
+        serial: Some(Serial::Stm32h7),
     },
     Board {
         name: "nrf52833",
@@ -170,7 +176,7 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 128 * 1024 },
         boot: Boot::VectorTable,
         qemu: None,
-        reset_systick_hz: Some(64_000_000),
+        systick_hz: Some(64_000_000),
         serial: Some(Serial::Nrf { tx: 6, rx: 32 + 8 }),
     },
     Board {
@@ -184,7 +190,7 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 256 * 1024 },
         boot: Boot::VectorTable,
         qemu: None,
-        reset_systick_hz: Some(64_000_000),
+        systick_hz: Some(64_000_000),
         serial: Some(Serial::Nrf { tx: 6, rx: 8 }),
     },
     Board {
@@ -200,9 +206,9 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 256 * 1024 },
         boot: Boot::SecondStage,
         qemu: None,
-        // A ring oscillator of no certain frequency.
-        reset_systick_hz: None,
-        serial: None,
+        // The Pico's crystal, which its serial line needs.
+        systick_hz: Some(12_000_000),
+        serial: Some(Serial::Rp2040),
     },
     Board {
         name: "rp2350",
@@ -215,8 +221,8 @@ pub const BOARDS: &[Board] = &[
         ram: Region { origin: 0x2000_0000, len_bytes: 520 * 1024 },
         boot: Boot::ImageDefinition,
         qemu: None,
-        reset_systick_hz: None,
-        serial: None,
+        systick_hz: Some(12_000_000),
+        serial: Some(Serial::Rp2350),
     },
 ];
 
@@ -245,7 +251,7 @@ const FE310: Board = Board {
     ram: Region { origin: 0x8000_0000, len_bytes: 16 * 1024 },
     boot: Boot::VectorTable,
     qemu: Some(Qemu { program: RISCV32, machine: "sifive_e,revb=true", clock_hz: 1_000_000_000 }),
-    reset_systick_hz: None,
+    systick_hz: None,
     serial: Some(Serial::SiFive),
 };
 
@@ -297,7 +303,7 @@ const MPS2: Board = Board {
     ram: Region { origin: 0x2000_0000, len_bytes: 4 * MIB },
     boot: Boot::VectorTable,
     qemu: mps2("mps2-an385", 25_000_000),
-    reset_systick_hz: None,
+    systick_hz: None,
     serial: None,
 };
 

@@ -2,13 +2,15 @@
 
 mod bench;
 mod budget;
+mod camera;
 mod demo;
-mod emulated;
 mod files;
 mod flash;
 mod inspect;
+mod map;
 mod network;
 mod normalize;
+mod on;
 mod onnx;
 mod plan;
 mod progress;
@@ -42,6 +44,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Bench(bench::BenchCommand),
     Budget(budget::BudgetCommand),
+    Map(map::MapCommand),
+    Camera(camera::Camera),
     Flash(flash::Flash),
     Talk(talk::Talk),
     Demo(demo::Demo),
@@ -71,6 +75,8 @@ impl Cli {
             Command::Inspect(command) => command.run().map(|()| true),
             Command::Bench(command) => command.run().map(|()| true),
             Command::Budget(command) => command.run(),
+            Command::Map(command) => command.run().map(|()| true),
+            Command::Camera(command) => command.run(),
             Command::Flash(command) => command.run(),
             Command::Talk(command) => command.run(),
             Command::Demo(command) => command.run(),

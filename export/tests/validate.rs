@@ -160,3 +160,15 @@ fn files_of_two_networks_are_not_compared() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.error.contains("compare files of one network"), "{}", ended.error);
 }
+
+#[test]
+fn a_file_that_is_no_journal_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table.csv");
+    std::fs::write(&table, "a,b\n1,2\n").unwrap();
+    let line = format!("net.plan --data digits --on qemu:microbit --journal {}", table.display());
+    let ended = validate(&zoo(), &line);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("expected a journal") && ended.error.contains("line 1"), "{}", ended.error);
+    assert_eq!(std::fs::read_to_string(&table).unwrap(), "a,b\n1,2\n");
+}

@@ -19,6 +19,10 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A step is a row: [`Engine::push_row`] returns when all that the row makes possible is done, and between two calls anything may run.
+//! A task yields there (`yield_now().await`, or the `await` that reads the next row), an interrupt may come at any time. The engine
+//! has no statics and holds no lock; examples/ has it in a plain program and in an embassy task.
+//!
 //! The tour, from the bottom up: [`fixed`] is the arithmetic and the only code that rounds an activation; [`arch`] holds the inner
 //! products and the kernels for particular cores; `ops` the operators, one a file; `ring` the rows that are alive; [`plan`] the file and its check;
 //! [`schedule`] who works when; [`pipeline`] the engine.

@@ -27,6 +27,16 @@ pub trait Line {
     fn receive(&mut self) -> io::Result<Option<u8>>;
 }
 
+impl<L: Line + ?Sized> Line for std::boxed::Box<L> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).send(bytes)
+    }
+
+    fn receive(&mut self) -> io::Result<Option<u8>> {
+        (**self).receive()
+    }
+}
+
 /// Why a chip has not answered.
 #[derive(Debug)]
 #[non_exhaustive]

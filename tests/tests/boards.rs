@@ -1,7 +1,9 @@
 //! The very ELF that is flashed, in QEMU's machine of the same chip: the same bits as on the host, within the chip's RAM.
 
 use data::digits;
-use export::board::{self, BOARDS, Board, Budget, Emulated, Firmware, Program, SUBSETS, SerialLine};
+use export::board::{
+    self, BOARDS, Board, BoardError, Budget, Emulated, Firmware, Kind, Map, Program, RttLine, SUBSETS, SerialLine,
+};
 use export::plan::{self, Options, Target};
 use export::quantize::QuantGraph;
 use export::validate::images::to_steps;
@@ -82,36 +84,94 @@ fn the_self_test_passes_and_says_so_by_its_status() {
     assert_eq!(checksums.len(), 1, "the boards' logits differ: {checksums:?}");
 }
 
-/// The program that answers on a serial line, after noise on it and a host that went away within an image.
+/// The program that answers on a line, after noise on it and a host that went away within an image.
+fn assert_serves<L: Line>(
+    board: &'static Board,
+    program: Program,
+    open: fn(Firmware) -> Result<L, BoardError>,
+    images: &[f32],
+) {
+    let bytes = shipped(board);
+    let words = plan::words(&bytes);
+    let checked = Plan::parse(&words).expect("a plan that passes its check");
+    let firmware = Firmware::program(program, board, &bytes).unwrap_or_else(|e| panic!("{e}"));
+    let static_bytes = firmware.image.static_bytes;
+    let mut line = open(firmware).unwrap_or_else(|e| panic!("{e}"));
+    let garbage: Vec<u8> = (0..500u32).map(|i| ((i * i) >> 3) as u8).collect();
+    line.send(&garbage).expect("a line");
+    let mut row = Vec::new();
+    Request::Row { number: 0, values: &[7; 28] }.send(|byte| row.push(byte));
+    line.send(&row).expect("a line");
+
+    let mut host = Host::connect(line).unwrap_or_else(|e| panic!("{}: {e}", board.name));
+    assert_eq!(host.hello().plan_crc, crc32(&words, 0), "{}", board.name);
+    let test = host.self_test().unwrap_or_else(|e| panic!("{}: {e}", board.name));
+    assert!(test.passed, "{}: {test:?}", board.name);
+    assert_eq!(test.static_bytes as usize, static_bytes, "{}: as the ELF has it", board.name);
+    let ram = test.static_bytes + test.stack_bytes;
+    assert!(test.stack_bytes > 0 && ram < board.ram.len_bytes, "{}: {test:?}", board.name);
+    for image in to_steps(&images[..3 * checked.input().len()], &checked.input()).chunks(checked.input().len()) {
+        let mut arena = vec![0; checked.arena_words()];
+        let mut engine = Engine::new(checked, &mut arena).expect("an arena of the plan's size");
+        let answer = host.classify(image).unwrap_or_else(|e| panic!("{}: {e}", board.name));
+        assert_eq!(engine.infer(image).expect("an image of the right size"), answer.logits, "{}", board.name);
+        assert!(answer.ticks > 0, "{}", board.name);
+    }
+}
+
 #[test]
 fn every_emulated_board_answers_on_its_serial_line() {
     let images = digit_images();
     for board in board::emulated() {
-        let bytes = shipped(board);
-        let words = plan::words(&bytes);
-        let checked = Plan::parse(&words).expect("a plan that passes its check");
-        let firmware = Firmware::program(Program::Serve, board, &bytes).unwrap_or_else(|e| panic!("{e}"));
-        let static_bytes = firmware.image.static_bytes;
-        let mut line = SerialLine::emulated(firmware).unwrap_or_else(|e| panic!("{e}"));
-        let garbage: Vec<u8> = (0..500u32).map(|i| ((i * i) >> 3) as u8).collect();
-        line.send(&garbage).expect("a line");
-        Request::Row { number: 0, values: &[7; 28] }.send(|byte| line.send(&[byte]).expect("a line"));
-
-        let mut host = Host::connect(line).unwrap_or_else(|e| panic!("{}: {e}", board.name));
-        assert_eq!(host.hello().plan_crc, crc32(&words, 0), "{}", board.name);
-        let test = host.self_test().unwrap_or_else(|e| panic!("{}: {e}", board.name));
-        assert!(test.passed, "{}: {test:?}", board.name);
-        assert_eq!(test.static_bytes as usize, static_bytes, "{}: as the ELF has it", board.name);
-        let ram = test.static_bytes + test.stack_bytes;
-        assert!(test.stack_bytes > 0 && ram < board.ram.len_bytes, "{}: {test:?}", board.name);
-        for image in to_steps(&images[..3 * checked.input().len()], &checked.input()).chunks(checked.input().len()) {
-            let mut arena = vec![0; checked.arena_words()];
-            let mut engine = Engine::new(checked, &mut arena).expect("an arena of the plan's size");
-            let answer = host.classify(image).unwrap_or_else(|e| panic!("{}: {e}", board.name));
-            assert_eq!(engine.infer(image).expect("an image of the right size"), answer.logits, "{}", board.name);
-            assert!(answer.ticks > 0, "{}", board.name);
-        }
+        assert_serves(board, Program::Serve, SerialLine::emulated, &images);
     }
+}
+
+/// QEMU in the place of the probe: the rings in the chip's memory, by the protocol that probe-rs serves as well.
+#[test]
+fn boards_of_both_families_answer_through_a_debugger() {
+    let images = digit_images();
+    for name in ["stm32f405", "fe310"] {
+        let board = board::board(name).expect("in the table");
+        assert_serves(board, Program::ServeOverRtt, RttLine::emulated, &images);
+    }
+}
+
+/// Every byte of flash and RAM is somebody's, and the picture's figures are the ELF's and the plan's.
+#[test]
+fn a_map_accounts_for_every_byte() {
+    let board = board::board("nrf51822").expect("in the table");
+    let bytes = shipped(board);
+    let words = plan::words(&bytes);
+    let arena_bytes = 4 * Plan::parse(&words).expect("a plan that passes its check").arena_words() as u64;
+    let firmware = Firmware::program(Program::Serve, board, &bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut map = Map::new(&firmware).unwrap_or_else(|e| panic!("{e}"));
+    let static_bytes = firmware.image.static_bytes as u64;
+    assert_eq!(map.flash.used_bytes(), firmware.image.flash_bytes as u64);
+    assert_eq!(map.flash.parts[&Kind::Plan], bytes.len() as u64);
+    assert_eq!(map.flash.parts[&Kind::Vectors], 4 * (16 + 32)); // Armv6-M's
+    assert_eq!((map.ram.parts[&Kind::Arena], map.ram.used_bytes()), (arena_bytes, static_bytes));
+    map.ran(1_000);
+    assert_eq!(map.ram.used_bytes(), static_bytes + 1_000);
+    for (space, region) in [(&map.flash, &board.flash), (&map.ram, &board.ram)] {
+        assert_eq!(space.used_bytes() + space.free_bytes(), u64::from(region.len_bytes), "{}", space.name);
+    }
+    let engine = map.flash.parts[&Kind::Engine];
+    assert!(engine > map.flash.parts[&Kind::Library], "the kernels are the engine's: {map:?}");
+}
+
+/// The answer is there soon after the last line, not an image's work later.
+#[test]
+fn a_line_camera_has_its_class_right_after_the_last_line() {
+    let board = board::board("nrf51822").expect("in the table");
+    let firmware = Firmware::program(Program::Camera, board, &shipped(board)).unwrap_or_else(|e| panic!("{e}"));
+    let output = firmware.run(&[], Duration::from_secs(60)).unwrap_or_else(|e| panic!("{e}"));
+    assert!(output.status.success(), "{}", output.printed);
+    let figure = |name: &str| output.number(name).unwrap_or_else(|| panic!("{name}: {}", output.printed));
+    assert_eq!(figure("late"), 0);
+    // What is left is the rows that wait for the one behind the last, the padding.
+    assert!(4 * figure("answer_ticks") <= figure("frame_ticks"), "{}", output.printed);
+    assert!(figure("answer_ticks") <= figure("line_ticks"), "{}", output.printed);
 }
 
 /// Every board's firmware builds, passes the checks of `board::image`, and takes no more than firmware/budgets.json allows.

@@ -1,7 +1,6 @@
 //! What the program `serve` takes of each board, held against what it took when that was last agreed to.
 //!
-//! The network is planned as small as it gets. Boards without a machine in QEMU are built and not run; those without a driver
-//! for their serial line are measured by the application.
+//! The network is planned as small as it gets. Boards without a machine in QEMU are built and not run.
 
 use super::{Board, BoardError, Firmware, Image, Program, SerialLine, instructions};
 use object::{Object, ObjectSymbol};
@@ -37,8 +36,7 @@ impl Budget {
     /// # Errors
     /// As [`Firmware::program`]; a self-test that fails, or nobody who answers.
     pub fn measure(board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
-        let program = if board.serial.is_some() { Program::Serve } else { Program::Application };
-        let firmware = Firmware::program(program, board, plan)?;
+        let firmware = Firmware::program(Program::Serve, board, plan)?;
         let Image { flash_bytes, static_bytes, .. } = firmware.image;
         let elf = fs::read(firmware.elf()).map_err(BoardError::io(firmware.elf().display().to_string()))?;
         let mut budget = Self {
@@ -48,7 +46,7 @@ impl Budget {
             instructions: None,
             symbols: symbols(&elf),
         };
-        if let (Some(qemu), Program::Serve) = (&board.qemu, program) {
+        if let Some(qemu) = &board.qemu {
             let talk = |cause| BoardError::Talk { board: board.name, cause };
             let test =
                 Host::connect(SerialLine::emulated(firmware)?).and_then(|mut host| host.self_test()).map_err(talk)?;

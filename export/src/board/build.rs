@@ -17,6 +17,8 @@ pub struct Firmware {
     pub board: &'static Board,
     /// What it takes of the chip: code, constants, the plan and, in the application, the sample images.
     pub image: Image,
+    /// CRC-32 of the ELF.
+    pub elf_crc: u32,
     elf: PathBuf,
     /// Holds the ELF, so that the next build does not replace it.
     _dir: TempDir,
@@ -32,8 +34,12 @@ pub enum Program {
     Application,
     /// The application that answers on the board's serial line.
     Serve,
+    /// The same through a debug probe, by RTT.
+    ServeOverRtt,
     /// One inference, lap by lap.
     Bench,
+    /// A line camera: rows at a steady rate, and how long the answer takes after the last.
+    Camera,
 }
 
 impl Program {
@@ -41,8 +47,9 @@ impl Program {
     const fn name(self) -> &'static str {
         match self {
             Self::Application => "firmware",
-            Self::Serve => "serve",
+            Self::Serve | Self::ServeOverRtt => "serve",
             Self::Bench => "bench",
+            Self::Camera => "camera",
         }
     }
 }
@@ -74,7 +81,8 @@ impl Firmware {
         let elf = path.join("firmware");
         fs::copy(&built, &elf).map_err(BoardError::io(built.display().to_string()))?;
         let bytes = fs::read(&elf).map_err(BoardError::io(elf.display().to_string()))?;
-        Ok(Self { board, image: image::check(&bytes, board)?, elf, _dir: dir })
+        let elf_crc = talk::crc32::crc32(&bytes);
+        Ok(Self { board, image: image::check(&bytes, board)?, elf_crc, elf, _dir: dir })
     }
 
     /// The ELF's path, as long as this lives.
@@ -115,7 +123,8 @@ fn plan_file(root: &Path, plan: &[u8]) -> Result<PathBuf, BoardError> {
 }
 
 fn cargo_build(root: &Path, program: Program, board: &'static Board, plan: &Path) -> Result<PathBuf, BoardError> {
-    let feature = format!("board-{}", board.name);
+    let rtt = if program == Program::ServeOverRtt { ",rtt" } else { "" };
+    let feature = format!("board-{}{rtt}", board.name);
     let what = ["--package", "firmware", "--bin", program.name(), "--profile", "firmware"];
     let args = [&what[..], &["--target", board.target, "--features", &feature]].concat();
     let output = cargo(root, &args, &[("PLAN", plan)])?;

@@ -8,8 +8,8 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BoardError {
-    /// `--on` with something that is no emulator.
-    #[error("`{found}` is no place to run on: expected {}", places())]
+    /// `--on` with something that is no emulator and no probe.
+    #[error("`{found}` is no place to run on: expected {}, or probe:BOARD for one of {}", places(), chips())]
     NotAPlace {
         /// What was given.
         found: String,
@@ -97,7 +97,7 @@ pub enum BoardError {
     #[error("several debug probes were found: choose one of `probe-rs list` with --probe VID:PID:SERIAL")]
     ManyProbes,
     /// The chip's memory is protected.
-    #[error("the chip of {board} is locked: --unlock erases it, with everything in it, and goes on")]
+    #[error("the chip of {board} is locked: `export flash --board {board} --unlock` erases it, with everything in it")]
     Locked {
         /// The board.
         board: &'static str,
@@ -209,6 +209,16 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
+    /// A file that is not what a run keeps its answers in.
+    #[error(
+        "{file}: expected a journal of `export validate --journal`, found something else on line {line}; name another file"
+    )]
+    NoJournal {
+        /// The file.
+        file: String,
+        /// Its line, counted from 1.
+        line: usize,
+    },
     /// It ended well and yet did not answer every image.
     #[error(
         "the firmware on {board} answered with {found} values, expected {expected}: the images did not reach it whole; run it again"
@@ -241,6 +251,10 @@ impl BoardError {
 fn places() -> String {
     let place = |board: &super::Board| Some(format!("qemu:{} (or qemu:{})", board.name, board.machine()?));
     BOARDS.iter().filter_map(place).collect::<Vec<_>>().join(", ")
+}
+
+fn chips() -> String {
+    BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", ")
 }
 
 fn with_serial() -> String {

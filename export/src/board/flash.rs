@@ -1,5 +1,6 @@
 //! Firmware to a chip through a debug probe, by probe-rs's command. Its library would do as well, for 300 more crates to build.
 
+use super::rtt::{self, RttLine};
 use super::{Board, BoardError, Firmware};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -8,6 +9,15 @@ use std::thread;
 
 /// The command, wherever the shell finds it.
 const PROBE_RS: &str = "probe-rs";
+
+/// Whether probe-rs is installed.
+///
+/// # Errors
+/// [`BoardError::NoProbeRs`].
+pub fn check_probe_rs() -> Result<(), BoardError> {
+    let runs = Command::new(PROBE_RS).arg("--version").output().is_ok_and(|output| output.status.success());
+    if runs { Ok(()) } else { Err(BoardError::NoProbeRs) }
+}
 
 /// Which probe, and what it may do.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +32,7 @@ impl Probe {
     /// Flashes firmware, runs it and shows what it prints until it ends; whether it ended well.
     ///
     /// # Errors
-    /// No probe-rs, no probe, a chip that cannot be reached or is locked: [`BoardError::Probe`] and its like, with what to do.
+    /// No probe-rs, no probe, a chip that cannot be reached or is locked, each with what to do.
     pub fn run(&self, firmware: &Firmware) -> Result<bool, BoardError> {
         let run = self.probe_rs(PROBE_RS, "run", firmware.board, Some(firmware.elf()))?;
         match run.status.success() {
@@ -49,22 +59,44 @@ impl Probe {
         Ok(())
     }
 
-    fn probe_rs(&self, program: &str, verb: &str, board: &Board, elf: Option<&Path>) -> Result<Run, BoardError> {
+    /// Flashes firmware whose line is RTT, starts it, and opens the line.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn talk(&self, firmware: Firmware) -> Result<RttLine, BoardError> {
+        self.leave(&firmware)?;
+        let board = firmware.board;
+        let port = rtt::free_port().map_err(BoardError::io("a TCP port"))?;
+        let mut command = self.command(PROBE_RS, "gdb", board)?;
+        command.args(["--gdb-connection-string", &format!("127.0.0.1:{port}")]);
+        RttLine::start(firmware, command, port, |cause| no_program(PROBE_RS, cause), |said| failure(board, &said))
+    }
+
+    fn command(&self, program: &str, verb: &str, board: &Board) -> Result<Command, BoardError> {
         let chip = board.chip.ok_or(BoardError::NotFlashed { board: board.name })?;
         let mut command = Command::new(program);
         command.args([verb, "--non-interactive", "--chip", chip]);
         command.args(self.selector.iter().flat_map(|selector| ["--probe", selector]));
-        command.args(self.may_unlock.then_some("--allow-erase-all")).args(elf);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BoardError::NoProbeRs,
-            _ => BoardError::io(program)(error),
-        })?;
+        command.args(self.may_unlock.then_some("--allow-erase-all"));
+        Ok(command)
+    }
+
+    fn probe_rs(&self, program: &str, verb: &str, board: &Board, elf: Option<&Path>) -> Result<Run, BoardError> {
+        let mut command = self.command(program, verb, board)?;
+        let child = command.args(elf).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.map_err(|cause| no_program(program, cause))?;
         let out = child.stdout.take().map(|pipe| thread::spawn(|| show(pipe, io::stdout())));
         let err = child.stderr.take().map(|pipe| thread::spawn(|| show(pipe, io::stderr())));
         let status = child.wait().map_err(BoardError::io(program))?;
         let said = [out, err].into_iter().flatten().filter_map(|reader| reader.join().ok());
         Ok(Run { said: said.collect(), status })
+    }
+}
+
+fn no_program(program: &str, cause: io::Error) -> BoardError {
+    match cause.kind() {
+        io::ErrorKind::NotFound => BoardError::NoProbeRs,
+        _ => BoardError::io(program)(cause),
     }
 }
 

@@ -79,7 +79,7 @@ fn static_bytes(file: &object::File, ram: &Region) -> usize {
 }
 
 /// The board's flash from its beginning, which the boot ROM may want something at.
-fn whole_flash(board: &Board) -> Region {
+pub(super) fn whole_flash(board: &Board) -> Region {
     let before = if board.boot == Boot::SecondStage { SECOND_STAGE_BYTES } else { 0 };
     Region { origin: board.flash.origin - before, len_bytes: board.flash.len_bytes + before }
 }
@@ -98,7 +98,7 @@ fn segments<'a>(file: &object::File<'a>) -> Result<Vec<Segment<'a>>, String> {
     file.segments().filter(|segment| segment.size() > 0).map(segment).collect()
 }
 
-fn holds(region: &Region, address: u32, len: u32) -> bool {
+pub(super) fn holds(region: &Region, address: u32, len: u32) -> bool {
     address.checked_sub(region.origin).is_some_and(|at| u64::from(at) + u64::from(len) <= u64::from(region.len_bytes))
 }
 

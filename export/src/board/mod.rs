@@ -6,46 +6,89 @@
 pub mod bench;
 mod budget;
 mod build;
+mod connected;
+mod emulated;
 mod error;
 mod flash;
+mod gdb;
 mod image;
+mod journal;
 mod line;
+mod map;
 mod qemu;
+mod rtt;
 mod stage;
 #[path = "../../../firmware/boards.rs"]
 mod table;
 
 pub use budget::Budget;
 pub use build::{Firmware, Program};
+pub use connected::{Chip, Connected};
+pub use emulated::{Emulated, Machine};
 pub use error::BoardError;
-pub use flash::Probe;
+pub use flash::{Probe, check_probe_rs};
 pub use image::Image;
+pub use journal::Journal;
 pub use line::SerialLine;
-pub use qemu::{Figures, Output, check_qemu};
-pub use stage::Emulated;
+pub use map::{Kind, Map, Space, to_svg};
+pub use qemu::{Output, check_qemu};
+pub use rtt::RttLine;
+pub use stage::{Figures, OnBoard, Runs};
 pub use table::{BOARDS, Board, CORES, Frame, Qemu, Region, SUBSETS, Serial, instructions};
 
 use crate::plan::{self, Options, PlanError, Target};
 use crate::quantize::QuantGraph;
 use std::str::FromStr;
 
-/// Where a plan runs, as `--on` names it: `qemu:BOARD`.
+/// Where a plan runs, as `--on` names it.
 #[derive(Clone, Copy)]
-pub struct On(pub &'static Board);
+pub enum On {
+    /// `qemu:BOARD`: in QEMU's machine of the board.
+    Qemu(&'static Board),
+    /// `probe:BOARD` or `probe:CHIP`: on the board itself, through a debug probe.
+    Probe(&'static Board),
+}
+
+impl On {
+    /// The board.
+    pub fn board(self) -> &'static Board {
+        match self {
+            Self::Qemu(board) | Self::Probe(board) => board,
+        }
+    }
+
+    /// Whether what runs it is installed: to be asked before a build, which takes its time.
+    ///
+    /// # Errors
+    /// [`BoardError::NoQemu`], [`BoardError::NoProbeRs`].
+    pub fn check(self) -> Result<(), BoardError> {
+        match self {
+            Self::Qemu(board) => check_qemu(board),
+            Self::Probe(_) => check_probe_rs(),
+        }
+    }
+}
 
 impl FromStr for On {
     type Err = BoardError;
 
     fn from_str(text: &str) -> Result<Self, BoardError> {
+        if let Some(name) = text.strip_prefix("probe:") {
+            let is_chip = |board: &&Board| board.chip.is_some_and(|chip| chip.eq_ignore_ascii_case(name));
+            return BOARDS.iter().find(is_chip).map_or_else(|| board(name), Ok).map(On::Probe);
+        }
         let name = text.strip_prefix("qemu:").ok_or_else(|| BoardError::NotAPlace { found: text.into() })?;
         let board = board(name)?;
-        if board.qemu.is_some() { Ok(On(board)) } else { Err(BoardError::NotEmulated { board: board.name }) }
+        if board.qemu.is_some() { Ok(On::Qemu(board)) } else { Err(BoardError::NotEmulated { board: board.name }) }
     }
 }
 
 impl std::fmt::Debug for On {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "qemu:{}", self.0.name)
+        match self {
+            Self::Qemu(board) => write!(f, "qemu:{}", board.name),
+            Self::Probe(board) => write!(f, "probe:{}", board.name),
+        }
     }
 }
 
@@ -106,9 +149,16 @@ mod tests {
     #[test]
     fn a_board_goes_by_its_own_name_and_its_machines() {
         for name in ["qemu:stm32f100rb", "qemu:stm32vldiscovery"] {
-            assert_eq!(name.parse::<On>().unwrap().0.core, "Cortex-M3");
+            assert_eq!(name.parse::<On>().unwrap().board().core, "Cortex-M3");
         }
-        assert_eq!("qemu:sifive_e".parse::<On>().unwrap().0.core, "RV32IMAC");
+        assert_eq!("qemu:sifive_e".parse::<On>().unwrap().board().core, "RV32IMAC");
+    }
+
+    #[test]
+    fn a_probe_reaches_a_board_by_its_name_and_by_its_chips() {
+        for name in ["probe:nrf52833", "probe:nRF52833_xxAA", "probe:NRF52833_XXAA"] {
+            assert_eq!(format!("{:?}", name.parse::<On>().unwrap()), "probe:nrf52833");
+        }
     }
 
     #[test]
@@ -130,7 +180,9 @@ mod tests {
     fn an_unknown_place_is_told_the_known_ones() {
         let text = |name: &str| name.parse::<On>().unwrap_err().to_string();
         assert!(text("qemu:arduino").contains("stm32f405"), "{}", text("qemu:arduino"));
+        assert!(text("probe:arduino").contains("rp2350"), "{}", text("probe:arduino"));
         assert!(text("stm32f405").contains("qemu:stm32f405"), "{}", text("stm32f405"));
+        assert!(text("stm32f405").contains("probe:BOARD for one of stm32f405"), "{}", text("stm32f405"));
         assert!(
             text("qemu:rp2040").contains("no machine for rp2040: expected qemu:stm32f405"),
             "{}",

@@ -1,6 +1,6 @@
 //! Runs firmware in QEMU.
 
-use super::{Board, BoardError, Firmware, Qemu, instructions};
+use super::{Board, BoardError, Figures, Firmware, Qemu, instructions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,21 +14,8 @@ pub struct Output {
     pub printed: String,
     /// QEMU's exit status, which is the firmware's.
     pub status: ExitStatus,
-}
-
-/// What the firmware takes of its board, as it says itself at the end of every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Figures {
-    /// Most instructions that an inference took, input and output left out.
-    pub instructions: u64,
-    /// Flash taken by code, constants, the plan and the sample images.
-    pub flash_bytes: usize,
-    /// All RAM: statics and stack.
-    pub ram_bytes: usize,
-    /// RAM taken by statics, the engine's arena among them.
-    pub static_bytes: usize,
-    /// RAM taken by the stack at its deepest.
-    pub stack_bytes: usize,
+    /// How long it ran, QEMU's own start included.
+    pub run_ms: u64,
 }
 
 impl Firmware {
@@ -116,7 +103,7 @@ fn wait(mut child: Child, limit: Duration) -> io::Result<Result<Output, String>>
     let [out, err] = [out, err].map(|reader| reader.join().unwrap_or_default());
     let printed = out + &err;
     Ok(match status {
-        Some(status) => Ok(Output { printed, status }),
+        Some(status) => Ok(Output { printed, status, run_ms: started.elapsed().as_millis() as u64 }),
         None => Err(printed),
     })
 }
@@ -147,16 +134,18 @@ impl Output {
             self.number(figure).ok_or_else(missing)
         };
         Ok(Figures {
-            instructions: instructions(figure("ticks_per_image")?, machine_of(board)?.clock_hz),
+            instructions: Some(instructions(figure("ticks_per_image")?, machine_of(board)?.clock_hz)),
+            cycles: None,
             flash_bytes: firmware.image.flash_bytes,
             ram_bytes: figure("ram_bytes")? as usize,
             static_bytes: figure("static_bytes")? as usize,
             stack_bytes: figure("stack_bytes")? as usize,
+            run_ms: self.run_ms,
         })
     }
 
-    /// The number on the line that begins with `name`.
-    fn number(&self, name: &str) -> Option<u64> {
+    /// The number on the last line that begins with `name`.
+    pub fn number(&self, name: &str) -> Option<u64> {
         let mut values = self.printed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         values.next_back()?.trim().parse().ok()
     }

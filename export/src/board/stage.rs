@@ -1,63 +1,117 @@
-//! An emulated board as a stage of the road.
+//! A board as a stage of the road: asked once, its answers kept in a journal where there is one, and what it took.
 
-use super::{BoardError, Figures, Firmware};
+use super::journal::{Asked, Entry};
+use super::{BoardError, Firmware, Journal};
 use crate::validate::images::{to_reals, to_steps};
 use crate::validate::{Stage, StageError};
 use infer_nostd::{Plan, TensorInfo};
-use std::fs;
-use std::sync::Mutex;
-use std::time::Duration;
-use tempfile::TempDir;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
 
-/// Longest that a batch of images may take.
-const LIMIT: Duration = Duration::from_secs(600);
+/// What the firmware takes of its board: the most over all images, and the time of all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Instructions of an inference, input and output left out, where an emulator counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
+    /// Cycles of an inference, input and output left out, where a chip's clock counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u64>,
+    /// Flash taken by code, constants, the plan and the sample images.
+    pub flash_bytes: usize,
+    /// All RAM: statics and stack.
+    pub ram_bytes: usize,
+    /// RAM taken by statics, the engine's arena among them.
+    pub static_bytes: usize,
+    /// RAM taken by the stack at its deepest.
+    pub stack_bytes: usize,
+    /// How long the board ran, in ms: where several emulators ran at once, their sum.
+    pub run_ms: u64,
+}
 
-/// A plan in the firmware of one board, in QEMU.
-pub struct Emulated {
+impl Figures {
+    /// Those of these images and of more.
+    fn and(self, more: Self) -> Self {
+        Self {
+            instructions: self.instructions.max(more.instructions),
+            cycles: self.cycles.max(more.cycles),
+            flash_bytes: self.flash_bytes.max(more.flash_bytes),
+            ram_bytes: self.ram_bytes.max(more.ram_bytes),
+            static_bytes: self.static_bytes.max(more.static_bytes),
+            stack_bytes: self.stack_bytes.max(more.stack_bytes),
+            run_ms: self.run_ms + more.run_ms,
+        }
+    }
+}
+
+/// What runs the firmware.
+pub trait Runs: Sync {
+    /// Int8 images, H·W·C each, through the firmware; int8 answers, channels last, and what it took.
+    ///
+    /// # Errors
+    /// The board does not answer.
+    fn classify(&self, images: &[i8]) -> Result<(Vec<i8>, Figures), BoardError>;
+}
+
+/// A plan in the firmware of one board.
+pub struct OnBoard<R> {
     name: String,
-    firmware: Firmware,
+    board: &'static str,
+    elf_crc: u32,
     input: TensorInfo,
     output: TensorInfo,
     figures: Mutex<Option<Figures>>,
+    journal: Option<Arc<Journal>>,
+    runs: R,
 }
 
-impl Emulated {
-    /// Takes firmware that was built with `plan`.
-    pub fn new(firmware: Firmware, plan: &Plan) -> Self {
-        let name = format!("infer-nostd on {} (QEMU)", firmware.board.name);
-        Self { name, firmware, input: plan.input(), output: plan.output(), figures: Mutex::new(None) }
+impl<R> OnBoard<R> {
+    /// Takes firmware that was built with `plan`, what makes it run, and where, for the report.
+    pub(super) fn with<E>(
+        firmware: Firmware,
+        plan: &Plan,
+        place: &str,
+        run: impl FnOnce(Firmware) -> Result<R, E>,
+    ) -> Result<Self, E> {
+        let (board, elf_crc, input, output) = (firmware.board.name, firmware.elf_crc, plan.input(), plan.output());
+        let (name, runs) = (format!("infer-nostd on {board} ({place})"), run(firmware)?);
+        Ok(Self { name, board, elf_crc, input, output, figures: Mutex::new(None), journal: None, runs })
     }
 
-    /// Int8 images, H·W·C each, through the firmware; int8 answers, channels last.
-    fn classify(&self, images: &[i8]) -> Result<Vec<i8>, BoardError> {
-        let dir = TempDir::new().map_err(BoardError::io("a temporary folder"))?;
-        let (input, output) = (dir.path().join("images.i8"), dir.path().join("logits.i8"));
-        let bytes: Vec<u8> = images.iter().map(|&v| v as u8).collect();
-        fs::write(&input, bytes).map_err(BoardError::io(input.display().to_string()))?;
-        let run = self.firmware.run_in(dir.path(), &["classify"], LIMIT)?;
-        self.note(run.figures(&self.firmware)?);
-        let answers = fs::read(&output).map_err(BoardError::io(output.display().to_string()))?;
-        let (expected, found) = (images.len() / self.input.len() * self.output.len(), answers.len());
-        if found != expected {
-            return Err(BoardError::Answers { board: self.firmware.board.name, expected, found });
-        }
-        Ok(answers.iter().map(|&v| v as i8).collect())
+    /// Keeps answers, and takes those that were kept before.
+    pub fn with_journal(self, journal: Option<Arc<Journal>>) -> Self {
+        Self { journal, ..self }
     }
 
     fn note(&self, new: Figures) {
         let mut figures = self.figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let old = figures.unwrap_or(new);
-        *figures = Some(Figures {
-            instructions: old.instructions.max(new.instructions),
-            flash_bytes: new.flash_bytes,
-            ram_bytes: old.ram_bytes.max(new.ram_bytes),
-            static_bytes: old.static_bytes.max(new.static_bytes),
-            stack_bytes: old.stack_bytes.max(new.stack_bytes),
-        });
+        *figures = Some(figures.map_or(new, |old| old.and(new)));
     }
 }
 
-impl Stage for Emulated {
+impl<R: Runs> OnBoard<R> {
+    /// The journal's answers, or the board's.
+    fn answers(&self, images: &[i8]) -> Result<Vec<i8>, BoardError> {
+        let expected = images.len() / self.input.len() * self.output.len();
+        let asked = Asked::new(&self.name, self.elf_crc, images);
+        let kept = self.journal.as_ref().and_then(|journal| journal.find(&asked));
+        let is_kept = kept.is_some();
+        let (logits, figures) = match kept {
+            Some(Entry { logits, figures, .. }) => (logits, figures),
+            None => self.runs.classify(images)?,
+        };
+        if logits.len() != expected {
+            return Err(BoardError::Answers { board: self.board, expected, found: logits.len() });
+        }
+        self.note(figures);
+        if let Some(journal) = self.journal.as_ref().filter(|_| !is_kept) {
+            journal.keep(Entry { asked, figures, logits: logits.clone() })?;
+        }
+        Ok(logits)
+    }
+}
+
+impl<R: Runs + Send> Stage for OnBoard<R> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -71,11 +125,65 @@ impl Stage for Emulated {
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
-        Ok(to_reals(&self.classify(&to_steps(images, &self.input))?, &self.output))
+        Ok(to_reals(&self.answers(&to_steps(images, &self.input))?, &self.output))
     }
 
-    /// The largest figures of the runs so far; none before the first.
+    /// The figures of the images so far; none before the first.
     fn figures(&self) -> Option<Figures> {
         *self.figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn figures_are_the_most_and_the_time_the_sum() {
+        let one = Figures { instructions: Some(9), ram_bytes: 4, stack_bytes: 3, run_ms: 10, ..Figures::default() };
+        let two = Figures { instructions: Some(8), ram_bytes: 5, stack_bytes: 2, run_ms: 11, ..Figures::default() };
+        let both = Figures { instructions: Some(9), ram_bytes: 5, stack_bytes: 3, run_ms: 21, ..Figures::default() };
+        assert_eq!(one.and(two), both);
+    }
+
+    /// Answers each image with its first value, and counts how often it is asked.
+    struct FirstValue<'a>(&'a AtomicUsize);
+
+    impl Runs for FirstValue<'_> {
+        fn classify(&self, images: &[i8]) -> Result<(Vec<i8>, Figures), BoardError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let figures = Figures { instructions: Some(images.len() as u64), run_ms: 5, ..Figures::default() };
+            Ok((images.iter().step_by(2).copied().collect(), figures))
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_goes_on_and_ends_with_the_same_figures() {
+        let tensor = |channels| TensorInfo { height: 1, width: 1, channels, scale: 1.0, zero_point: 0 };
+        let folder = tempfile::tempdir().unwrap();
+        let asked = AtomicUsize::new(0);
+        let run = |batches: &[&[f32]]| {
+            let journal = Journal::open(&folder.path().join("run.journal")).unwrap();
+            let stage = OnBoard {
+                name: "board".into(),
+                board: "board",
+                elf_crc: 1,
+                input: tensor(2),
+                output: tensor(1),
+                figures: Mutex::new(None),
+                journal: Some(Arc::new(journal)),
+                runs: FirstValue(&asked),
+            };
+            let answers: Vec<_> = batches.iter().map(|batch| stage.answer(batch).unwrap()).collect();
+            (answers, stage.figures().unwrap())
+        };
+        let (first, second): (&[f32], &[f32]) = (&[3.0, 1.0], &[-4.0, 2.0, 7.0, 0.0]);
+        run(&[first]);
+        let figures = Figures { instructions: Some(4), run_ms: 10, ..Figures::default() };
+        let all = (vec![vec![3.0], vec![-4.0, 7.0]], figures);
+        assert_eq!(run(&[first, second]), all);
+        assert_eq!(run(&[first, second]), all);
+        assert_eq!(asked.into_inner(), 2);
     }
 }

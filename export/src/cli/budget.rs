@@ -21,8 +21,7 @@ const RECORD: &str = "firmware/budgets.json";
   export budget --board nrf51822
   export budget --bless             # agree to what is found
 
-It is the program `serve` around the smallest plan of mnist-cnn for the board's core; boards without a serial line are measured by
-the application, and those that QEMU does not have are not run.")]
+It is the program `serve` around the smallest plan of mnist-cnn for the board's core; boards that QEMU does not have are not run.")]
 pub struct BudgetCommand {
     /// One board only
     #[arg(long, value_name = "BOARD")]

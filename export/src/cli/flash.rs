@@ -36,6 +36,7 @@ impl Flash {
     /// Builds, flashes, runs; false where the self-test fails.
     pub fn run(&self) -> Result<bool> {
         let board = board::board(&self.board)?;
+        board::check_probe_rs()?;
         let plan = Network::open(&self.network)?.plan_for(board)?;
         let program = if self.serve { Program::Serve } else { Program::Application };
         eprintln!("building the firmware for {} …", board.title);

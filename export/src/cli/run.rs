@@ -1,10 +1,11 @@
 //! `export run`: any stage's file over images from a file, floats in, floats out.
 
 use super::network::{self, Network};
-use super::{emulated, files, progress};
+use super::on::{self, Place};
+use super::{files, progress};
 use anyhow::{Context, Result};
 use clap::Args;
-use export::board::On;
+use export::board::{On, Probe};
 use export::inputs::Inputs;
 use export::npy::{self, Array};
 use export::validate::{self, Stage, stage::BATCH};
@@ -27,9 +28,12 @@ pub struct Run {
     /// Where to write the answers, N×K float32; they are printed where this is not given
     #[arg(short, long, value_name = "OUT.npy")]
     output: Option<PathBuf>,
-    /// Run on an emulated board instead of on this machine
-    #[arg(long, value_name = "qemu:BOARD")]
+    /// Run on a board instead of on this machine, emulated or at a debug probe
+    #[arg(long, value_name = "qemu:BOARD|probe:BOARD")]
     on: Option<On>,
+    /// The probe, where there are several: VID:PID or VID:PID:SERIAL as `probe-rs list` shows it
+    #[arg(long, value_name = "SELECTOR", requires = "on")]
+    probe: Option<String>,
 }
 
 impl Run {
@@ -64,7 +68,8 @@ impl Run {
                 name()
             )
         })?;
-        Ok(Box::new(emulated::stage(on, &network.plan_for(on.0)?).with_context(name)?))
+        let probe = Probe { selector: self.probe.clone(), may_unlock: false };
+        on::stage(&Place { on, probe, journal: None }, &network.plan_for(on.board())?).with_context(name)
     }
 
     fn answers(&self, stage: &dyn Stage, inputs: &Inputs) -> Result<Vec<f32>> {

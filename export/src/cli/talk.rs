@@ -1,10 +1,10 @@
-//! `export talk`: images to a chip over its serial line, and its answers back.
+//! `export talk`: images to a chip over its serial line or through a debug probe, and its answers back.
 
 use super::network::{self, Network};
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::Split;
-use export::board::{self, Board, Firmware, On, Program, SerialLine, check_qemu};
+use export::board::{self, Board, Firmware, On, Probe, Program, SerialLine};
 use export::inputs::Inputs;
 use export::plan;
 use export::report::grouped;
@@ -12,14 +12,15 @@ use export::validate::images::to_steps;
 use infer_nostd::Plan;
 use infer_nostd::plan::crc32;
 use std::path::PathBuf;
-use talk::host::Host;
+use talk::host::{Host, Line};
 
-/// Ask a chip that runs the firmware's `serve`, over its serial line, and hold every logit against this machine's
+/// Ask a chip that runs the firmware's `serve`, over its serial line or a debug probe, and hold every logit against this machine's
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   export talk --on qemu:microbit --data digits --limit 20
   export talk models/mnist-cnn --board nrf51822 --port /dev/ttyACM0 --data digits --limit 20
   export talk net.plan --port localhost:4000
+  export talk --on probe:rp2040 --data digits       # flashed with the line through the probe, by RTT
 
 The chip tests itself first, and says how much RAM it has used. A plan has to be the very one on the chip; an int8 ONNX file is
 planned as `export flash` does, the fastest that fits the board.")]
@@ -27,9 +28,12 @@ pub struct Talk {
     /// A plan, an int8 ONNX file, or a folder with int8.onnx
     #[arg(default_value = "models/mnist-cnn", value_name = "NET")]
     network: PathBuf,
-    /// An emulated board, built and started for this
-    #[arg(long, value_name = "qemu:BOARD", required_unless_present = "port", conflicts_with = "port")]
+    /// A board, emulated or at a debug probe, its firmware built and started for this
+    #[arg(long, value_name = "qemu:BOARD|probe:BOARD", required_unless_present = "port", conflicts_with = "port")]
     on: Option<On>,
+    /// The probe, where there are several: VID:PID or VID:PID:SERIAL as `probe-rs list` shows it
+    #[arg(long, value_name = "SELECTOR", requires = "on")]
+    probe: Option<String>,
     /// A serial device at 115,200 baud, or HOST:PORT
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
@@ -77,7 +81,7 @@ impl Talk {
     /// The board: the emulated one, or the one at the port, if it is named.
     fn board(&self) -> Result<Option<&'static Board>> {
         match (self.on, &self.board) {
-            (Some(On(board)), _) => Ok(Some(board)),
+            (Some(on), _) => Ok(Some(on.board())),
             (None, Some(name)) => Ok(Some(board::board(name)?)),
             (None, None) => Ok(None),
         }
@@ -95,24 +99,30 @@ impl Talk {
         }
     }
 
-    fn line(&self, plan: &[u8]) -> Result<SerialLine> {
-        let Some(On(board)) = self.on else {
-            return Ok(SerialLine::open(self.port.as_deref().unwrap_or_default())?);
+    fn line(&self, plan: &[u8]) -> Result<Box<dyn Line>> {
+        let Some(on) = self.on else {
+            return Ok(Box::new(SerialLine::open(self.port.as_deref().unwrap_or_default())?));
         };
-        check_qemu(board)?; // before the build, which takes its time
+        on.check()?;
+        let board = on.board();
+        let program = if let On::Qemu(_) = on { Program::Serve } else { Program::ServeOverRtt };
         eprintln!("building `serve` for {} …", board.name);
-        let firmware = Firmware::program(Program::Serve, board, plan)?;
+        let firmware = Firmware::program(program, board, plan)?;
         println!(
             "{}: {} bytes of flash, {} of them the plan",
             board.name,
             grouped(firmware.image.flash_bytes as u64),
             grouped(plan.len() as u64)
         );
-        Ok(SerialLine::emulated(firmware)?)
+        let probe = Probe { selector: self.probe.clone(), may_unlock: false };
+        Ok(match on {
+            On::Qemu(_) => Box::new(SerialLine::emulated(firmware)?),
+            On::Probe(_) => Box::new(probe.talk(firmware)?),
+        })
     }
 
     /// Sends images; whether every logit is this machine's.
-    fn images(&self, host: &mut Host<SerialLine>, plan: Plan, source: &data::Source) -> Result<bool> {
+    fn images(&self, host: &mut Host<Box<dyn Line>>, plan: Plan, source: &data::Source) -> Result<bool> {
         let inputs = Inputs::open(source, Split::Test, plan.input().shape())?;
         let count = inputs.len().min(self.limit);
         ensure!(count > 0, "--data {source}: expected at least one image, found none; give a larger --limit");
@@ -137,7 +147,8 @@ impl Talk {
 
     /// What the slowest image took. In QEMU the clock tells instructions.
     fn time(&self, ticks: u32, ticks_hz: u32) -> String {
-        match (self.on.and_then(|On(board)| board.qemu.as_ref()), ticks_hz) {
+        let emulated = if let Some(On::Qemu(board)) = self.on { board.qemu.as_ref() } else { None };
+        match (emulated, ticks_hz) {
             (Some(qemu), _) => {
                 format!("{} instructions an image", grouped(board::instructions(ticks.into(), qemu.clock_hz)))
             }

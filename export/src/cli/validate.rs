@@ -4,15 +4,17 @@ mod checks;
 mod open;
 mod tables;
 
+use super::on::Place;
 use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use checks::Limits;
 use data::Split;
-use export::board::On;
+use export::board::{Journal, On, Probe};
 use export::inputs::{Inputs, spread};
 use export::validate::{self, Answers, Layer, Row, compare::first_unequal};
 use open::{Kind, Opened};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Images whose layers are looked at, spread over all; the one that the plan answers worst comes on top.
 const LAYER_IMAGES: usize = 8;
@@ -26,6 +28,8 @@ const LAYER_IMAGES: usize = 8;
 #[command(after_help = "Examples:
   export validate models/mnist-cnn --data mnist --layers --confusion
   export validate models/mnist-cnn --data digits --limit 200 --on qemu:stm32vldiscovery
+  export validate models/mnist-cnn --data mnist --on qemu:microbit --journal microbit.journal    # stop it, start it again
+  export validate models/mnist-cnn --data mnist --limit 100 --on probe:nrf52833
   export validate float.onnx int8.onnx net.plan --data test.npz --min-agreement 99.5 --max-step 1 --json report.json
 
 Exit status: 0 done, 1 a threshold is missed, a layer is wrong or a board differs from this machine, 2 bad input.")]
@@ -37,10 +41,16 @@ pub struct Validate {
     /// without labels there is no accuracy
     #[arg(long, value_name = "SOURCE")]
     data: data::Source,
-    /// Run on an emulated board as well, after this machine: a plan as it is, a folder's int8.onnx by the fastest plan for the
-    /// board's core that fits; may be given again for another
-    #[arg(long, value_name = "qemu:BOARD")]
+    /// Run on a board as well, emulated or at a debug probe, after this machine: a plan as it is, a folder's int8.onnx by the
+    /// fastest plan for the board's core that fits; may be given again for another
+    #[arg(long, value_name = "qemu:BOARD|probe:BOARD")]
     on: Vec<On>,
+    /// The probe, where there are several: VID:PID or VID:PID:SERIAL as `probe-rs list` shows it
+    #[arg(long, value_name = "SELECTOR", requires = "on")]
+    probe: Option<String>,
+    /// Keep the boards' answers in this file as they come, and take those that are there: a run that was stopped goes on
+    #[arg(long, value_name = "FILE", requires = "on")]
+    journal: Option<PathBuf>,
     /// Only the first N inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -60,7 +70,7 @@ pub struct Validate {
 impl Validate {
     /// Prints the tables; false where a check has failed.
     pub fn run(&self) -> Result<bool> {
-        let stages = open::stages(&self.files, &self.on)?;
+        let stages = open::stages(&self.files, &self.places()?)?;
         let inputs = self.inputs(&stages)?;
         let numbers: Vec<usize> = (0..inputs.len().min(self.limit.unwrap_or(usize::MAX))).collect();
         ensure!(
@@ -80,6 +90,13 @@ impl Validate {
         }
         failures.iter().for_each(|failure| eprintln!("{failure}"));
         Ok(failures.is_empty())
+    }
+
+    /// The boards, and how to reach them.
+    fn places(&self) -> Result<Vec<Place>> {
+        let journal = self.journal.as_deref().map(Journal::open).transpose()?.map(Arc::new);
+        let probe = Probe { selector: self.probe.clone(), may_unlock: false };
+        Ok(self.on.iter().map(|&on| Place { on, probe: probe.clone(), journal: journal.clone() }).collect())
     }
 
     /// The inputs that all stages take.

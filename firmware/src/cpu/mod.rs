@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "memory for the whole of the program")]
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::network::{self, Arena, Engine};
 
@@ -43,27 +45,47 @@ macro_rules! program {
     };
 }
 
+/// Where processors of a family have their peripherals, and never memory.
+#[cfg(target_arch = "arm")]
+const PERIPHERALS: Range<u32> = 0x4000_0000..0x6000_0000;
+/// Where an FE310 has its peripherals.
+#[cfg(target_arch = "riscv32")]
+const PERIPHERALS: Range<u32> = 0x1000_0000..0x2000_0000;
+
+/// A register of a peripheral. The check costs nothing where the address is known to the compiler, as drivers' are.
+#[inline(always)]
+const fn register(address: u32) -> *mut u32 {
+    assert!(PERIPHERALS.start <= address && address < PERIPHERALS.end && address.is_multiple_of(4));
+    address as *mut u32
+}
+
 /// Reads a register of a peripheral.
 #[inline(always)]
-pub fn read(address: u32) -> u32 {
-    // SAFETY: drivers name registers, which are no memory of Rust's.
-    unsafe { (address as *const u32).read_volatile() }
+pub(crate) fn read(address: u32) -> u32 {
+    // SAFETY: `register` gives places that are aligned and no memory of Rust's.
+    unsafe { register(address).read_volatile() }
 }
 
-/// Writes a register of a peripheral.
+/// Writes a register of a peripheral. No driver has one that makes a peripheral write to memory.
 #[inline(always)]
-pub fn write(address: u32, value: u32) {
+pub(crate) fn write(address: u32, value: u32) {
     // SAFETY: as in `read`.
-    unsafe { (address as *mut u32).write_volatile(value) }
+    unsafe { register(address).write_volatile(value) }
 }
 
-/// The engine, in memory that is the program's own to its end. To be called once.
+/// The engine, in memory that is the program's own to its end.
+///
+/// # Panics
+/// When it is called again.
 #[inline(never)] // it is made on the stack, which is free again
 pub fn engine() -> &'static mut Engine {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
     static mut ARENA: Arena = [0; _];
     static mut ENGINE: MaybeUninit<Engine> = MaybeUninit::uninit();
+    assert!(!TAKEN.load(Relaxed));
+    TAKEN.store(true, Relaxed);
     let (arena, engine) = (&raw mut ARENA, &raw mut ENGINE);
-    // SAFETY: no other place knows the statics, and `program`'s main function, which the start-up code calls once, is the only caller.
+    // SAFETY: no other place knows the statics, and nothing comes here twice: one core runs this, and no interrupt does.
     let (arena, engine) = unsafe { (&mut *arena, &mut *engine) };
     engine.write(network::engine(arena))
 }

@@ -1,8 +1,10 @@
 //! The board's serial line to its host: 115,200 baud, 8 data bits, no parity, 1 stop bit. Polled, as host and chip take turns.
 
 mod nrf;
+mod rp2;
 mod sifive;
 mod stm32;
+mod stm32h7;
 
 use crate::boards::Serial;
 use crate::network::BOARD;
@@ -17,6 +19,9 @@ pub fn start() {
         Some(Serial::Stm32f1) => stm32::start_f1(),
         Some(Serial::Stm32f4) => stm32::start_f4_usart1(),
         Some(Serial::Stm32f411) => stm32::start_f4_usart2(),
+        Some(Serial::Stm32h7) => stm32h7::start(),
+        Some(Serial::Rp2040) => rp2::start(&rp2::RP2040),
+        Some(Serial::Rp2350) => rp2::start(&rp2::RP2350),
         Some(Serial::SiFive) => sifive::start(),
         None => unreachable!(), // `serve` is not built for such a board
     }
@@ -29,6 +34,9 @@ pub fn receive() -> u8 {
         Some(Serial::Stm32f1) => stm32::receive(stm32::F1_USART1),
         Some(Serial::Stm32f4) => stm32::receive(stm32::F4_USART1),
         Some(Serial::Stm32f411) => stm32::receive(stm32::F4_USART2),
+        Some(Serial::Stm32h7) => stm32h7::receive(),
+        Some(Serial::Rp2040) => rp2::receive(&rp2::RP2040),
+        Some(Serial::Rp2350) => rp2::receive(&rp2::RP2350),
         Some(Serial::SiFive) => sifive::receive(),
         None => unreachable!(),
     }
@@ -42,6 +50,9 @@ pub fn send(byte: u8) {
         Some(Serial::Stm32f1) => stm32::send(stm32::F1_USART1, byte),
         Some(Serial::Stm32f4) => stm32::send(stm32::F4_USART1, byte),
         Some(Serial::Stm32f411) => stm32::send(stm32::F4_USART2, byte),
+        Some(Serial::Stm32h7) => stm32h7::send(byte),
+        Some(Serial::Rp2040) => rp2::send(&rp2::RP2040, byte),
+        Some(Serial::Rp2350) => rp2::send(&rp2::RP2350, byte),
         Some(Serial::SiFive) => sifive::send(byte),
         None => unreachable!(),
     }

@@ -1,9 +1,9 @@
 //! The stages of a validation: files and folders in the order given, boards after them.
 
+use crate::cli::files;
 use crate::cli::network::{self, Network};
-use crate::cli::{emulated, files};
+use crate::cli::on::{self, Place};
 use anyhow::{Context, Result, ensure};
-use export::board::On;
 use export::graph::{Graph, passes};
 use export::validate::{self, Stage, StageError};
 use export::{onnx, plan};
@@ -79,7 +79,7 @@ impl Opened {
 }
 
 /// Opens every file, and builds the firmware of every board.
-pub fn stages(arguments: &[PathBuf], boards: &[On]) -> Result<Vec<Opened>> {
+pub fn stages(arguments: &[PathBuf], boards: &[Place]) -> Result<Vec<Opened>> {
     let mut stages: Vec<Opened> = Vec::new();
     let mut is_run = boards.is_empty();
     for argument in arguments {
@@ -119,15 +119,15 @@ fn network(argument: &Path, plan: Option<Network>) -> Result<Option<Network>> {
     if argument.is_dir() && int8.exists() { Network::open(&int8).map(Some) } else { Ok(plan) }
 }
 
-fn on_boards(argument: &Path, network: &Network, boards: &[On], stages: &mut Vec<Opened>) -> Result<()> {
+fn on_boards(argument: &Path, network: &Network, boards: &[Place], stages: &mut Vec<Opened>) -> Result<()> {
     let name = || argument.display().to_string();
-    for on in boards {
-        let plan = network.plan_for(on.0).with_context(name)?;
+    for place in boards {
+        let plan = network.plan_for(place.on.board()).with_context(name)?;
         // The engine on this machine stands between tract and the boards.
         if stages.last().is_some_and(|stage| matches!(stage.kind, Kind::Float(_) | Kind::Int8(_))) {
             stages.push(Opened::new(argument, &plan).with_context(name)?);
         }
-        let stage = Box::new(emulated::stage(*on, &plan).with_context(name)?);
+        let stage = on::stage(place, &plan).with_context(name)?;
         stages.push(Opened { path: argument.into(), stage, kind: Kind::Board });
     }
     Ok(())

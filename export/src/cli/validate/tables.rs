@@ -40,20 +40,23 @@ fn decibels(sqnr: Option<f64>) -> String {
     }
 }
 
-/// What the emulated boards took, if there were any.
+/// What the boards took, if there were any.
 pub fn boards(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let board = row.board?;
         let bytes = |count: usize| report::grouped(count as u64);
         let ram = [board.ram_bytes, board.static_bytes, board.stack_bytes].map(bytes);
-        let numbers = [&[report::grouped(board.instructions), bytes(board.flash_bytes)][..], &ram].concat();
+        let count = |count: Option<u64>| count.map_or("–".into(), report::grouped);
+        let seconds = format!("{:.1} s", board.run_ms as f64 / 1_000.0);
+        let work = [count(board.instructions), count(board.cycles), bytes(board.flash_bytes)];
+        let numbers = [&work[..], &ram, &[seconds]].concat();
         Some([vec![row.stage.clone()], numbers].concat())
     };
     let lines: Vec<_> = rows.iter().filter_map(line).collect();
     if lines.is_empty() {
         return String::new();
     }
-    let headers = ["board", "instructions", "flash bytes", "RAM bytes", "static", "stack"];
+    let headers = ["board", "instructions", "cycles", "flash bytes", "RAM bytes", "static", "stack", "ran for"];
     format!("\n{}", report::table(&headers, &lines))
 }
 

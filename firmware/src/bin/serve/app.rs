@@ -1,10 +1,11 @@
 //! The program as the chip runs it.
 
+use firmware::boards::Serial;
 use firmware::memory;
 use firmware::network::{BOARD, Engine, LOGITS, NOISE_CRC, NOISE_IMAGES, NOISE_SEED, PLAN_CRC, ROW_LEN, ROWS};
 use firmware::noise::Noise;
 use firmware::stopwatch::Stopwatch;
-use firmware::{cpu, uart};
+use firmware::{cpu, line};
 use infer_nostd::arch::bytes_as_i8;
 use talk::chip::{Answer, Chip, Network};
 use talk::crc32::Crc32;
@@ -13,17 +14,27 @@ use talk::message::{Hello, ROW_HEADER_LEN, SelfTest, VERSION};
 
 firmware::program!(run, on_fault: |_, _| cpu::reset());
 
-const _: () = assert!(BOARD.serial.is_some(), "the board has no serial line that `uart` has a driver for");
+const _: () = assert!(
+    BOARD.serial.is_some() || cfg!(feature = "rtt"),
+    "the board has no serial line that `uart` has a driver for: add the feature `rtt`"
+);
 
 /// The longest frame there is to take: a row's.
 const FRAME_LEN: usize = ROW_HEADER_LEN + ROW_LEN + CHECKSUM_LEN;
 
+/// What the stopwatch ticks by; without the serial line, which sets the Picos' clock, nobody knows theirs.
+const TICKS_HZ: u32 = match (BOARD.systick_hz, BOARD.serial) {
+    (_, Some(Serial::Rp2040 | Serial::Rp2350)) if cfg!(feature = "rtt") => 0,
+    (Some(hz), _) => hz,
+    (None, _) => 0,
+};
+
 fn run(engine: &mut Engine) -> ! {
-    uart::start();
+    line::start();
     let mut network = Timed { engine, watch: Stopwatch::start(), answer: [0; LOGITS] };
     let mut chip = Chip::<FRAME_LEN>::new();
     loop {
-        chip.take(uart::receive(), &mut network, uart::send);
+        chip.take(line::receive(), &mut network, line::send);
     }
 }
 
@@ -44,7 +55,7 @@ impl Network for Timed<'_> {
             rows: ROWS as u32,
             answer_len: LOGITS as u32,
             plan_crc: PLAN_CRC,
-            ticks_hz: BOARD.reset_systick_hz.unwrap_or(0),
+            ticks_hz: TICKS_HZ,
         }
     }
 

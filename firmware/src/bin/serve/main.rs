@@ -5,6 +5,8 @@
 //! cargo build -p firmware --bin serve --profile firmware --target thumbv6m-none-eabi --features board-nrf51822
 //! ```
 //!
+//! With the feature `rtt` the line goes through a debug probe.
+//!
 //! After a panic or a fault it begins anew, and the host hears that it waits for row 0.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

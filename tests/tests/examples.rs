@@ -1,0 +1,29 @@
+//! The projects in examples/, built as their users build them and run on their emulated boards.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+/// What `cargo run` prints in an example's folder.
+fn run(example: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.current_dir(root.join("examples").join(example)).args(["run", "--release", "--locked", "--quiet"]);
+    // Each has its own `target` otherwise; flags for the host's tests are none of the chip's.
+    command.env("CARGO_TARGET_DIR", root.join("target/examples")).env_remove("RUSTFLAGS");
+    let output = command.output().expect("cargo");
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{example}: {out}{error}");
+    out.into_owned()
+}
+
+#[test]
+fn a_plain_cortex_m_rt_program_reads_the_digit() {
+    let printed = run("cortex-m-rt");
+    assert!(printed.starts_with("read 7: ["), "{printed}");
+}
+
+#[test]
+fn an_embassy_task_gives_way_after_every_row_and_reads_the_digit() {
+    assert_eq!(run("embassy"), "read 7; the other task had 27 turns\n");
+}
