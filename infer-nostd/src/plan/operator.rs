@@ -199,7 +199,7 @@ impl Operator {
     pub const fn is_parted(&self, input: &Tensor) -> bool {
         let has_whole_rows = input.planes() == 1 || input.slot_len() == input.planes() * input.plane_len();
         let is_whole = matches!(Taps::of(self), Taps::Three) || matches!(self.window, [1, 1]);
-        matches!(self.kind, Kind::Depthwise) || input.lands() || !(has_whole_rows && is_whole)
+        matches!(self.kind, Kind::Depthwise) || !(has_whole_rows && is_whole)
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
