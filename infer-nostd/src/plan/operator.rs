@@ -252,9 +252,9 @@ impl Operator {
     /// How often a kernel of no depthwise convolution goes to another row of a window, the first counted.
     #[inline(always)]
     pub const fn row_steps(&self, input: &Tensor) -> usize {
-        let rows = self.window[0] as usize;
-        // A division is slow on the smallest cores.
-        if input.stacked { rows.div_ceil(input.lanes()) } else { rows }
+        let (rows, at_once) = (self.window[0] as usize, input.rows_a_step());
+        // ⌈rows / at once⌉: that is 1, 2 or 4, and the smallest cores cannot divide.
+        (rows + at_once - 1) >> (at_once / 2)
     }
 
     /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory. A depthwise

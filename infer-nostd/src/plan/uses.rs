@@ -153,6 +153,12 @@ impl Uses {
         self.dense_kernels() || self.dense_definitions()
     }
 
+    /// Whether a dense layer is in the set.
+    #[inline(always)]
+    pub const fn dense(self) -> bool {
+        self.portable(Kind::Dense) || self.any_dense_kernels()
+    }
+
     /// Whether an operator of the kind is in the set, in plain Rust.
     #[inline(always)]
     pub const fn portable(self, kind: Kind) -> bool {
