@@ -190,7 +190,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn store_row(&mut self, row: &[i8]) {
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
-        if const { Uses(USES).stacks() } && input.stacked {
+        if const { Uses(USES).stacks() } && (const { !Uses(USES).plain_inputs() } || input.stacked) {
             for lane in 0..input.lanes().min(at + 1) {
                 self.arena.row(0, at - lane).channel(lane).put_each(row, 1);
             }

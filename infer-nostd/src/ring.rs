@@ -90,6 +90,13 @@ impl<'a> Rows<'a> {
         self.ring.as_ptr().wrapping_add(if at >= self.ring.len() { at - self.ring.len() } else { at })
     }
 
+    /// Where the last row begins, if it has landed: for kernels.
+    #[cfg(not(kernels = "portable"))]
+    #[inline(always)]
+    pub fn landed(&self) -> Option<*const u8> {
+        (!self.landing.is_empty()).then_some(self.landing.as_ptr())
+    }
+
     /// For kernels, of the first row and those `distance` bytes further on in the ring: where the first begins, how many follow down to the ring's
     /// end, the first counted, but no more than `most`; and where the next one begins, at the ring's other end.
     #[cfg(not(kernels = "portable"))]

@@ -87,7 +87,12 @@ impl<'a, const USES: u128> Arena<'a, USES> {
         // SAFETY: as in `rows`; the accumulators lie in the arena, apart from both.
         unsafe {
             let state = words.add(step.operator.state as usize).cast();
-            let accumulators = slice::from_raw_parts_mut(state, step.operator.state_words(step.input, step.output));
+            // A mean has one a channel, a dense layer as many as its kernel and its input's rows want.
+            let len = match const { Uses(USES).dense() } {
+                true => step.operator.state_words(step.input, step.output),
+                false => step.output.channels as usize,
+            };
+            let accumulators = slice::from_raw_parts_mut(state, len);
             (rows_of::<USES>(words, step, step.input), accumulators, output_of::<USES>(words, step))
         }
     }

@@ -199,7 +199,7 @@ impl Operator {
     pub const fn is_parted(&self, input: &Tensor) -> bool {
         let has_whole_rows = input.planes() == 1 || input.slot_len() == input.planes() * input.plane_len();
         let is_whole = matches!(Taps::of(self), Taps::Three) || matches!(self.window, [1, 1]);
-        matches!(self.kind, Kind::Depthwise) || input.lands() || !(has_whole_rows && is_whole)
+        matches!(self.kind, Kind::Depthwise) || !(has_whole_rows && is_whole)
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
@@ -252,9 +252,9 @@ impl Operator {
     /// How often a kernel of no depthwise convolution goes to another row of a window, the first counted.
     #[inline(always)]
     pub const fn row_steps(&self, input: &Tensor) -> usize {
-        let rows = self.window[0] as usize;
-        // A division is slow on the smallest cores.
-        if input.stacked { rows.div_ceil(input.lanes()) } else { rows }
+        let (rows, at_once) = (self.window[0] as usize, input.rows_a_step());
+        // ⌈rows / at once⌉: that is 1, 2 or 4, and the smallest cores cannot divide.
+        (rows + at_once - 1) >> (at_once / 2)
     }
 
     /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory. A depthwise

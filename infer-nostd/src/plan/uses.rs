@@ -24,14 +24,15 @@ impl Uses {
     const PARTED_WALKS: u32 = Self::LONGEST_WALKS + 1;
     const LANDS: u32 = Self::PARTED_WALKS + 1;
     const STACKS: u32 = Self::LANDS + 1;
-    const MERGING_WINDOWS: u32 = Self::STACKS + 1;
+    const PLAIN_INPUT: u32 = Self::STACKS + 1;
+    const MERGING_WINDOWS: u32 = Self::PLAIN_INPUT + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
     /// one family under three taps alone.
     const CONV: u32 = Self::MERGING_WINDOWS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
     const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
-    /// Behind it, 10 bits are free.
+    /// Behind it, 9 bits are free.
     const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
@@ -56,7 +57,7 @@ impl Uses {
             bits |= (tensor.lands() as u128) << Self::LANDS | (tensor.stacked as u128) << Self::STACKS;
             id += 1;
         }
-        Self(bits)
+        Self(bits | (!plan.tensor(0).stacked as u128) << Self::PLAIN_INPUT)
     }
 
     /// The functions that an operator with a kernel needs on this target.
@@ -152,6 +153,12 @@ impl Uses {
         self.dense_kernels() || self.dense_definitions()
     }
 
+    /// Whether a dense layer is in the set.
+    #[inline(always)]
+    pub const fn dense(self) -> bool {
+        self.portable(Kind::Dense) || self.any_dense_kernels()
+    }
+
     /// Whether an operator of the kind is in the set, in plain Rust.
     #[inline(always)]
     pub const fn portable(self, kind: Kind) -> bool {
@@ -192,6 +199,12 @@ impl Uses {
     #[inline(always)]
     pub const fn stacks(self) -> bool {
         self.0 & 1 << Self::STACKS != 0
+    }
+
+    /// Whether an input is whose rows are not stacked.
+    #[inline(always)]
+    pub const fn plain_inputs(self) -> bool {
+        self.0 & 1 << Self::PLAIN_INPUT != 0
     }
 
     /// Whether a convolution with a kernel is, this target's or another's.
