@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that nobody uses. As many as were ever in use at once.
+/// Buffers that nobody uses: of each size no more than were ever in use at once.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 /// Numbers that go back to the free buffers when they are dropped.
