@@ -5,11 +5,12 @@ use rayon::prelude::*;
 
 use crate::buffer::Buffer;
 use crate::conv::{Kernel, convolve};
-use crate::forward::{GROUP, Kept, Parameters, Saved, Source, channel_first, in_order, pixel_first};
+use crate::forward::{GROUP, Kept, Parameters, Saved, in_order};
 use crate::layer::Layer;
 use crate::pack::fill;
 use crate::points::{Slope, absorb, moments, slope};
 use crate::simd::dispatch;
+use crate::source::{Source, channel_first, pixel_first};
 use crate::weights::accumulate;
 
 /// What a backward pass gives.

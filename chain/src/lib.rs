@@ -23,6 +23,7 @@ mod layer;
 mod pack;
 mod points;
 mod simd;
+mod source;
 mod weights;
 
 pub use backward::{Gradients, backward};
