@@ -91,12 +91,12 @@ pub fn forward(chain: &Chain, images: &[f32], parameters: &[f32], norms: Norms) 
     Forward { output, statistics, saved: Saved { images, count, layers: layers.into() } }
 }
 
-struct Pass<'a> {
-    chain: &'a Chain,
-    images: &'a [f32],
-    count: usize,
-    parameters: &'a [f32],
-    norms: Norms<'a>,
+pub(crate) struct Pass<'a> {
+    pub chain: &'a Chain,
+    pub images: &'a [f32],
+    pub count: usize,
+    pub parameters: &'a [f32],
+    pub norms: Norms<'a>,
 }
 
 impl WithSimd for Pass<'_> {
@@ -247,6 +247,55 @@ impl WithSimd for Emit<'_> {
             let y = &y[(self.first + image) * plane..][..plane];
             emit(simd, layer, affine, y, Place::output(layer), &mut pixel_first);
             channel_first(&pixel_first, layer.channels(), pixels, output);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Activation;
+
+    /// Two blocks, of channels that fill no vector, with a pool.
+    pub fn chain() -> Chain {
+        let block = |inputs, outputs, pool| Block {
+            inputs,
+            outputs,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            depthwise: false,
+            bias: true,
+            norm: Some(1e-5),
+            activation: Activation::RELU,
+            pool,
+        };
+        Chain { size: [7, 6], blocks: vec![block(2, 5, 2), block(5, 9, 1)] }
+    }
+
+    pub fn images(count: usize) -> Vec<f32> {
+        (0..count * 2 * 42).map(|i| (i * 7919 % 1009) as f32 / 1009.0).collect()
+    }
+
+    pub fn parameters() -> Vec<f32> {
+        (0..chain().parameters()).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect()
+    }
+
+    /// Whatever the convolution says, a normalized channel has the mean β and the deviation γ.
+    #[test]
+    fn a_normalization_gives_beta_and_gamma() {
+        let mut chain = chain();
+        chain.blocks.truncate(1);
+        (chain.blocks[0].pool, chain.blocks[0].activation) = (1, Activation::NONE);
+        let parameters = &parameters()[..chain.parameters()];
+        let output = forward(&chain, &images(8), parameters, Norms::Batch).output;
+        let own = Parameters::of(&chain.blocks[0], parameters);
+        for c in 0..5 {
+            let values: Vec<f64> = output.chunks(42).skip(c).step_by(5).flatten().map(|v| f64::from(*v)).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+            assert!((mean - f64::from(own.beta[c])).abs() < 1e-5, "{mean}");
+            assert!((variance.sqrt() - f64::from(own.gamma[c].abs())).abs() < 1e-3, "{variance}");
         }
     }
 }

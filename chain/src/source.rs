@@ -67,8 +67,10 @@ fn gather(layer: &Layer, image: &[f32], x: &mut [f32]) {
             let plane = &plane[(out * block.stride[0] + row - block.padding[0]) * width..][..width];
             let plane = &plane[across.start * block.stride[1] + column - block.padding[1]..];
             let x = &mut x[(out * layer.convolved[1] + across.start) * taps..][..across.len() * taps];
-            for (x, plane) in x.chunks_exact_mut(taps).zip(plane.chunks(block.stride[1])) {
-                x[tap] = plane[0];
+            let windows = x.chunks_exact_mut(taps);
+            match block.stride[1] {
+                1 => windows.zip(plane).for_each(|(window, value)| window[tap] = *value),
+                stride => windows.zip(plane.iter().step_by(stride)).for_each(|(window, value)| window[tap] = *value),
             }
         }
     }
