@@ -95,6 +95,8 @@ fn before(op: &Op, first: &Move) -> Option<Op> {
         (Op::Softmax { .. } | Op::LogSoftmax { .. }, Move::Reshape(..)) => None,
         (Op::Concat { axis: 1 }, Move::Reshape(..)) => keeps_channels.then(|| op.clone()),
         (Op::Concat { .. }, Move::Reshape(..)) => None,
+        // Over samples of C×L it would be lifted again.
+        (Op::BatchNorm { .. }, Move::Reshape(from, _)) => (keeps_channels && from.len() != 2).then(|| op.clone()),
         (Op::BatchNorm { .. }, _) => keeps_channels.then(|| op.clone()),
         _ => Some(op.clone()),
     }

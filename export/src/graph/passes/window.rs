@@ -50,7 +50,7 @@ pub(super) fn plain(kernel: [usize; 2]) -> Window {
 /// A mean of taps that are apart: a depthwise convolution with equal weights.
 fn mean_of_taps(rw: &mut Rewriter, node: &Node, window: Window, channels: usize) -> Option<Vec<Node>> {
     let taps = window.kernel[0].checked_mul(window.kernel[1])?;
-    let len = super::arrays::len(&[channels, taps])?;
+    let len = super::arrays::len(&[channels, taps], 0)?;
     let weights = Tensor::f32(&[channels, 1, window.kernel[0], window.kernel[1]], vec![1.0 / taps as f32; len]);
     let weights = rw.add_constant(&format!("{}.weight", node.name), weights);
     let inputs = vec![node.input(0)?.to_string(), weights];
