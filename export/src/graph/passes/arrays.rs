@@ -47,7 +47,7 @@ pub(super) fn strides(dims: &[usize]) -> Vec<usize> {
 }
 
 /// Axis i of the result is axis `perm[i]` of the tensor.
-pub(super) fn transpose(tensor: &Tensor, perm: &[usize]) -> Option<Tensor> {
+pub(crate) fn transpose(tensor: &Tensor, perm: &[usize]) -> Option<Tensor> {
     let from = strides(&tensor.dims);
     let of = |values: &[usize]| perm.iter().map(|&axis| values.get(axis).copied()).collect::<Option<Vec<_>>>();
     (perm.len() == tensor.dims.len()).then_some(())?;

@@ -17,6 +17,7 @@ mod pad;
 mod reduce;
 mod reshape;
 mod rewriter;
+mod select;
 mod sink;
 mod softmax;
 mod supported;
@@ -24,6 +25,7 @@ mod transpose;
 mod window;
 
 use super::{Dim, Graph, shape};
+pub(crate) use arrays::transpose as transpose_constant;
 use rewriter::{Rule, rewrite_of_batch};
 use std::collections::BTreeMap;
 pub use supported::{Unsupported, supported};
@@ -32,7 +34,7 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 24] = [
+const FORMS: [Rule; 27] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
@@ -49,6 +51,9 @@ const FORMS: [Rule; 24] = [
     sink::pool_before_reshape,
     lift::lift,
     window::resolve,
+    select::slice,
+    select::split,
+    select::absorb,
     lift::upright,
     pad::absorb,
     reduce::into_pool,

@@ -132,7 +132,7 @@ impl Rewriter {
             let readers = &self.readers;
             let unread = |o: &String| readers.get(o).is_none_or(|&count| count == 0);
             if let Some(node) = self.settled[maker].take_if(|n| n.outputs.iter().all(unread)) {
-                node.outputs.iter().for_each(|output| drop(self.makers.remove(output)));
+                node.outputs.iter().for_each(|output| _ = self.makers.remove(output));
                 open.extend(node.inputs);
             }
         }

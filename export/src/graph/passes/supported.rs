@@ -129,7 +129,7 @@ impl Look<'_> {
             }
             Op::MatMul => Some("expected rows N×K by constant weights K×O".into()),
             Op::Mul if !is_constant(0) && !is_constant(1) => Some(
-                "a product of two activations (an attention or squeeze-and-excitation gate) has no int8 form here: train the block without its gate".into(),
+                "a product of two activations has no int8 form here: a gate that is the mean of the whole map (squeeze-and-excitation) is known only after its last row, when the first rows are gone. x · Sigmoid(x) and x · HardSigmoid(x) are carried; train the block without its gate, or with a gate of that kind".into(),
             ),
             Op::Mul | Op::Add if is_constant(0) || is_constant(1) => {
                 Some("its constant has other dimensions than one value, or one a channel: make it one a channel, or end the network before it".into())
@@ -155,7 +155,7 @@ impl Look<'_> {
 }
 
 /// Operators that the passes rewrite where they know the shape before them.
-const HAS_FORMS: [&str; 18] = [
+const HAS_FORMS: [&str; 19] = [
     "AveragePool",
     "Cast",
     "Clip",
@@ -170,6 +170,7 @@ const HAS_FORMS: [&str; 18] = [
     "ReduceMax",
     "ReduceMean",
     "Slice",
+    "Split",
     "Squeeze",
     "Sub",
     "Transpose",
@@ -236,11 +237,15 @@ fn instead(op_type: &str) -> &'static str {
         }
         "ReduceMean" | "ReduceMax" => "expected a reduction over height and width (axes 2 and 3)",
         "ReduceSum" | "ReduceMin" | "ReduceL2" | "ReduceProd" => "use a mean or a maximum over height and width",
-        "Split" | "Slice" | "Gather" | "GatherElements" => {
-            "parts of a value cannot be taken: give each branch a convolution of its own"
+        "Split" | "Slice" => {
+            "parts can be taken of a map's channels: axis 1 of N×C×H×W, constant bounds, steps forward; crop in the code before the network"
+        }
+        "Gather" | "GatherElements" => {
+            "expected constants to pick from: take channels by Slice or Split, or by a 1×1 convolution of ones and zeros"
         }
         "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "MaxUnpool" => {
-            "maps cannot grow: the road is for classifiers and detectors of one scale; end the network before it"
+            "maps cannot grow, as no kernel makes several rows of one: detect at one scale, or end the network before it and enlarge its result, which \
+             nearest neighbours do exactly in the code around it"
         }
         "LSTM" | "GRU" | "RNN" | "Scan" | "Loop" | "If" => {
             "there is no state and no control flow: use convolutions over time"

@@ -14,8 +14,7 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let new = |op| Some(vec![Node { op, outputs: node.outputs[..1].to_vec(), ..node.clone() }]);
     match op_type.as_str() {
         "Conv" => {
-            let &[_, _, kernel_height, kernel_width] = rw.constant(node, 1)?.dims.as_slice() else { return None };
-            let kernel = attributes.sizes("kernel_shape", [kernel_height, kernel_width])?;
+            let kernel = attributes.sizes("kernel_shape", kernel_of(rw, node.input(1)?)?)?;
             let groups = usize::try_from(attributes.int("group", 1)?).ok()?;
             new(Op::Conv { window: Resolver { attributes, kernel, input }.window()?.window, groups })
         }
@@ -38,6 +37,16 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
             (window.pads == [0; 4] || count_include_pad).then_some(())?;
             mean_of_taps(rw, node, window, channels)
         }
+        _ => None,
+    }
+}
+
+/// Height and width of weights, constant or behind a DequantizeLinear.
+fn kernel_of(rw: &Rewriter, weights: &str) -> Option<[usize; 2]> {
+    let quantized = || rw.maker(weights).filter(|maker| matches!(maker.op, Op::Dequantize { .. }));
+    let constant = rw.tensor(weights).or_else(|| rw.constant(quantized()?, 0))?;
+    match constant.dims[..] {
+        [_, _, height, width] => Some([height, width]),
         _ => None,
     }
 }
