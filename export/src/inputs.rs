@@ -12,10 +12,12 @@
 
 mod array;
 mod error;
+mod intake;
 mod normalization;
 mod npz;
 
 pub use error::InputError;
+pub use intake::Intake;
 pub use normalization::Normalization;
 
 use crate::{npy, validate::images::channels_first};
@@ -24,21 +26,22 @@ use data::{Dataset, Source, Split, picture, pictures};
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Channels, height, width.
 pub type Shape = [usize; 3];
 
-/// Inputs of one network, by number.
-#[derive(Debug)]
+/// Inputs of one network, by number, as one of its files takes them.
+#[derive(Debug, Clone)]
 pub struct Inputs {
     name: String,
     shape: Shape,
     count: usize,
     labels: Option<Vec<u8>>,
-    store: Store,
+    store: Arc<Store>,
     normalization: Normalization,
-    /// Factor and offset a channel of numbers that are no pixels; empty to leave them.
+    /// Factor and offset, a channel, of numbers that are no bytes; empty to leave them.
     of_numbers: Vec<[f32; 2]>,
 }
 
@@ -51,21 +54,36 @@ enum Store {
 }
 
 impl Inputs {
-    /// Opens one part of a source for a network that takes `shape` (\[K, 1, 1\] for vectors of K values).
+    /// Opens one part of a source for a file of a network, or for all that take a shape (\[K, 1, 1\] for vectors of K values).
     ///
     /// Sources that have no parts (a file, a folder of pictures that [`pictures::find`] does not split) are the same in each.
     ///
     /// # Errors
     /// What cannot be read, or is of another shape: one [`InputError`] a cause.
-    pub fn open(source: &Source, split: Split, shape: Shape) -> Result<Self, InputError> {
-        match source {
-            Source::Path(path) if path.is_file() => Self::file(path, split, shape),
+    pub fn open(source: &Source, split: Split, intake: impl Into<Intake>) -> Result<Self, InputError> {
+        let intake = intake.into();
+        let inputs = match source {
+            Source::Path(path) if path.is_file() => Self::file(path, split, &intake),
             Source::Path(path) => match pictures::find(path, split).map_err(InputError::Pictures)? {
-                Some(found) => Self::pictures(path, found.paths, found.labels, shape),
-                None => Self::dataset(data::open(source, split)?, shape),
+                Some(found) => Self::pictures(path, found.paths, found.labels, intake.shape),
+                None => Self::dataset(data::open(source, split)?, intake.shape),
             },
-            _ => Self::dataset(data::open(source, split)?, shape),
-        }
+            _ => Self::dataset(data::open(source, split)?, intake.shape),
+        };
+        inputs?.taken_by(&intake)
+    }
+
+    /// The same inputs as another file of the network takes them.
+    ///
+    /// # Errors
+    /// As many means or deviations as there are channels are not there.
+    pub fn taken_by(&self, intake: &Intake) -> Result<Self, InputError> {
+        let normalization = intake.normalization.clone().unwrap_or_default();
+        let trained = intake.trained.as_ref().unwrap_or(&normalization);
+        normalization.check(self.shape[0])?;
+        trained.check(self.shape[0])?;
+        let of_numbers = trained.into_other(&normalization, self.shape[0]);
+        Ok(Self { normalization, of_numbers, ..self.clone() })
     }
 
     /// A data set in memory.
@@ -78,15 +96,16 @@ impl Inputs {
         Self::pixels(dataset.name, found, dataset.pixels, labels, shape)
     }
 
-    fn file(path: &Path, split: Split, shape: Shape) -> Result<Self, InputError> {
+    fn file(path: &Path, split: Split, intake: &Intake) -> Result<Self, InputError> {
+        let shape = intake.shape;
         let mut start = Vec::new();
         let file = std::fs::File::open(path).map_err(|cause| InputError::read(path, cause))?;
         file.take(8).read_to_end(&mut start).map_err(|cause| InputError::read(path, cause))?;
         if start.starts_with(npy::MAGIC) {
-            return Ok(Self::array(path, ArrayFile::open(path, shape)?, None));
+            return Ok(Self::array(path, ArrayFile::open(path, intake)?, None));
         }
         if start.starts_with(npz::MAGIC) {
-            let (array, labels) = npz::open(path, split, shape)?;
+            let (array, labels) = npz::open(path, split, intake)?;
             return Ok(Self::array(path, array, labels));
         }
         if picture::is_picture(&start) {
@@ -126,22 +145,8 @@ impl Inputs {
     }
 
     fn new(name: String, shape: Shape, count: usize, labels: Option<Vec<u8>>, store: Store) -> Self {
+        let store = Arc::new(store);
         Self { name, shape, count, labels, store, normalization: Normalization::default(), of_numbers: vec![] }
-    }
-
-    /// The same, with pixels as a network takes them that was trained on normalized ones. Numbers that are no bytes
-    /// stay as they are.
-    ///
-    /// # Errors
-    /// As many means or deviations as there are channels are not there.
-    pub fn normalized(self, normalization: Normalization) -> Result<Self, InputError> {
-        normalization.check(self.shape[0])?;
-        Ok(Self { normalization, ..self })
-    }
-
-    /// The same, with a factor and an offset a channel for numbers that are no bytes: those of a network whose normalization is folded in.
-    pub fn rescaled(self, of_numbers: Vec<[f32; 2]>) -> Self {
-        Self { of_numbers, ..self }
     }
 
     /// What it is, for reports: a data set's name, or a path.
@@ -171,7 +176,7 @@ impl Inputs {
 
     /// Whether the source holds bytes, which are taken for pixels.
     pub fn are_pixels(&self) -> bool {
-        match &self.store {
+        match &*self.store {
             Store::Pixels(_) | Store::Pictures(_) => true,
             Store::Array(array) => array.element() == npy::Element::U8,
         }
@@ -194,7 +199,7 @@ impl Inputs {
 
     fn image(&self, index: usize) -> Result<Vec<f32>, InputError> {
         let len = self.image_len();
-        match &self.store {
+        match &*self.store {
             Store::Pixels(pixels) => Ok(self.real(&pixels[index * len..(index + 1) * len])),
             Store::Pictures(paths) => {
                 let picture = pictures::read(&paths[index]).map_err(InputError::Pictures)?;
@@ -252,8 +257,8 @@ mod tests {
         file
     }
 
-    fn open(path: &Path, shape: Shape) -> Result<Inputs, InputError> {
-        Inputs::open(&Source::Path(path.into()), Split::Train, shape)
+    fn open(path: &Path, intake: impl Into<Intake>) -> Result<Inputs, InputError> {
+        Inputs::open(&Source::Path(path.into()), Split::Train, intake)
     }
 
     #[test]
@@ -297,13 +302,20 @@ mod tests {
 
     #[test]
     fn bytes_are_normalized_and_numbers_are_not() {
-        let normalization = Normalization { mean: vec![0.5], std: vec![0.25], ..Normalization::default() };
+        let trained = Normalization { mean: vec![0.5], std: vec![0.25], ..Normalization::default() };
+        let float = |shape: Shape| Intake::from(shape).with(trained.clone());
         let numbers = file(&to_bytes(&Array { dims: vec![1, 1], values: vec![51.0] }));
-        let numbers = open(numbers.path(), [1, 1, 1]).unwrap().normalized(normalization.clone()).unwrap();
+        let numbers = open(numbers.path(), float([1, 1, 1])).unwrap();
         assert_eq!(numbers.read([0]).unwrap(), [51.0]);
         let grey = file(b"P5 2 1 255\n\x00\xff");
-        let grey = open(grey.path(), [1, 1, 2]).unwrap().normalized(normalization).unwrap();
+        let grey = open(grey.path(), float([1, 1, 2])).unwrap();
         assert_eq!(grey.read([0]).unwrap(), [-2.0, 2.0]);
+
+        // An int8 file that has it folded in takes pixels, and numbers as the float file does.
+        let folded = Intake { trained: Some(trained.clone()), ..float([1, 1, 2]).with(Normalization::default()) };
+        assert_eq!(grey.taken_by(&folded).unwrap().read([0]).unwrap(), [0.0, 1.0]);
+        let numbers = file(&to_bytes(&Array { dims: vec![1, 2], values: vec![-2.0, 2.0] }));
+        assert_eq!(open(numbers.path(), folded).unwrap().read([0]).unwrap(), [0.0, 1.0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `export validate` as scripts meet it: what it prints, what it writes, and how it ends.
 
-use export::graph::{Node, Op};
+use export::graph::{DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
 use export::npy::{self, Array};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights, qdq};
 use export::{onnx, plan};
@@ -84,9 +84,21 @@ fn an_int8_file_answers_with_its_logits() {
     graph.nodes.push(Node { name: "softmax".into(), op, inputs, outputs: vec!["probabilities".into()] });
     graph.outputs[0].name = "probabilities".into();
     std::fs::write(folder.path().join("softmax.onnx"), onnx::to_bytes(&graph)).unwrap();
-    let int8 = zoo().join("int8.onnx");
-    let line = format!("{} softmax.onnx --data digits --limit 20 --max-step 0", int8.display());
+    // Its probabilities may be quantized, too.
+    graph.initializers.insert("p.scale".into(), Tensor::f32(&[], vec![1.0 / 256.0]));
+    graph.initializers.insert("p.zero".into(), Tensor::new(&[], Data::I8(vec![-128])));
+    let pair = [("q", Op::Quantize { axis: 1 }, "probabilities"), ("dq", Op::Dequantize { axis: 1 }, "q.out")];
+    for (name, op, input) in pair {
+        graph.nodes.push(Node::new(name, op, &[input, "p.scale", "p.zero"], &format!("{name}.out")));
+    }
+    graph.outputs[0].name = "dq.out".into();
+    std::fs::write(folder.path().join("quantized.onnx"), onnx::to_bytes(&graph)).unwrap();
+    let [int8, plan] = ["int8.onnx", "net.plan"].map(|file| zoo().join(file).display().to_string());
+    let line = format!("{int8} softmax.onnx quantized.onnx --data digits --limit 20 --max-step 0");
     let ended = validate(folder.path(), &line);
+    assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
+    let ended =
+        validate(folder.path(), &format!("quantized.onnx {plan} --data digits --limit 20 --layers --max-step 2"));
     assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
 }
 
@@ -96,6 +108,94 @@ fn a_missed_threshold_says_its_line() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.error.starts_with("int8 ONNX in tract: SQNR is "), "{}", ended.error);
     assert!(ended.error.ends_with(" dB, --min-sqnr asks for 99.0 dB\n"), "{}", ended.error);
+}
+
+/// Trained on normalized colours, a mean a channel, with padding: its metadata says how.
+fn trained_on_normalized() -> Graph {
+    let window = Window { kernel: [3; 2], strides: [1; 2], dilations: [1; 2], pads: [1; 4] };
+    let value = |name: &str, dims: &[usize]| ValueInfo {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: [Dim::Symbol("batch".into())].into_iter().chain(dims.iter().map(|&d| Dim::Fixed(d))).collect(),
+    };
+    let weights = (0..4 * 3 * 9).map(|i| ((i * 37 % 29) as f32 - 14.0) / 60.0).collect();
+    let metadata = [("input.mean", "0.485,0.456,0.406"), ("input.std", "0.229,0.224,0.225")];
+    Graph {
+        name: "normalized".into(),
+        nodes: vec![
+            Node::new("conv", Op::Conv { window, groups: 1 }, &["x", "w", "b"], "conv.out"),
+            Node::new("relu", Op::Relu, &["conv.out"], "relu.out"),
+            Node::new("pool", Op::GlobalAveragePool, &["relu.out"], "pool.out"),
+            Node::new("flat", Op::Flatten { axis: 1 }, &["pool.out"], "y"),
+        ],
+        inputs: vec![value("x", &[3, 8, 6])],
+        outputs: vec![value("y", &[4])],
+        initializers: [("w", Tensor::f32(&[4, 3, 3, 3], weights)), ("b", Tensor::f32(&[4], vec![0.3, 0.1, -0.2, 0.2]))]
+            .map(|(name, tensor)| (name.to_string(), tensor))
+            .into(),
+        metadata: metadata.map(|(key, value)| (key.to_string(), value.to_string())).into(),
+    }
+}
+
+/// Runs `export`, which must end well; what it printed.
+fn export(folder: &Path, line: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_export"));
+    let output = command.current_dir(folder).args(line.split_whitespace()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{line}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Reals that `export run` writes.
+fn answers(folder: &Path, line: &str) -> Vec<f32> {
+    export(folder, &format!("run {line} -o answers.npy"));
+    let bytes = std::fs::read(folder.join("answers.npy")).unwrap();
+    let header = npy::Header::read(&bytes[..], bytes.len() as u64).unwrap();
+    header.element.decode(&bytes[header.len_bytes as usize..])
+}
+
+/// The float file takes (pixel − mean) / deviation, the int8 file and the plan take pixels: each gets its own of the same pictures.
+#[test]
+fn every_file_takes_a_picture_in_its_own_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("photos")).unwrap();
+    // Smooth pictures, of the kind that ranges are made for.
+    let pictures = (0..24usize).map(|n| {
+        (0..144).map(|i| ((i / 18) * (5 + n) + (i % 18 / 3) * (9 + n % 7) + i % 3 * 40 + n * 3) as u8).collect()
+    });
+    let pictures: Vec<Vec<u8>> = pictures.collect();
+    for (n, pixels) in pictures.iter().enumerate() {
+        std::fs::write(path.join(format!("photos/{n}.ppm")), [b"P6 6 8 255\n".as_slice(), pixels].concat()).unwrap();
+    }
+    std::fs::write(path.join("float.onnx"), onnx::to_bytes(&trained_on_normalized())).unwrap();
+    export(path, "quantize float.onnx --calibration photos -o int8.onnx");
+    export(path, "plan int8.onnx -o net.plan");
+
+    let line = "validate . --data photos --min-sqnr 30 --layers --json report.json";
+    assert!(export(path, line).contains("conv"));
+    let layers = rows(&path.join("report.json"))[2]["layers"].as_array().unwrap().clone();
+    let conv = layers.iter().find(|layer| layer["layer"] == "conv").unwrap();
+    assert!(conv["sqnr_db"].as_f64().unwrap() > 30.0, "{conv}");
+
+    let float = answers(path, "float.onnx --input photos/3.ppm");
+    let step = qdq::from_graph(&onnx::from_file(path.join("int8.onnx")).unwrap()).unwrap();
+    let step = step.tensors[step.output].scale;
+    for file in ["int8.onnx", "net.plan"] {
+        let int8 = answers(path, &format!("{file} --input photos/3.ppm"));
+        assert!(float.iter().zip(&int8).all(|(f, q)| (f - q).abs() < 2.0 * step), "{file}: {float:?} {int8:?}");
+    }
+
+    // Numbers are normalized already, for the float file as for the int8 one.
+    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let normalized = (0..3).flat_map(|c| pictures[3].iter().skip(c).step_by(3).map(move |&pixel| (c, pixel)));
+    let values = normalized.map(|(c, pixel)| (f32::from(pixel) / 255.0 - mean[c]) / std[c]).collect();
+    std::fs::write(path.join("x.npy"), npy::to_bytes(&Array { dims: vec![1, 3, 8, 6], values })).unwrap();
+    for file in ["float.onnx", "int8.onnx"] {
+        let (numbers, picture) = (format!("{file} --input x.npy"), format!("{file} --input photos/3.ppm"));
+        let (numbers, picture) = (answers(path, &numbers), answers(path, &picture));
+        let largest = numbers.iter().zip(&picture).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(largest < 1e-5, "{file}: {largest}");
+    }
 }
 
 /// A network that gives as many values as it takes, over vectors that have no labels.

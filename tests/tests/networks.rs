@@ -54,6 +54,22 @@ fn the_normal_form_answers_as_the_file_does() {
     }
 }
 
+/// Stages take pictures channels first and give maps so, whatever the order of the file: that of an imported file and of its normal form is one.
+#[test]
+fn a_file_and_its_normal_form_take_the_same_pictures() {
+    for network in networks::all() {
+        let (bytes, normal) = both(&network);
+        let stages = [bytes, onnx::to_bytes(&normal)].map(|bytes| validate::open(&bytes).unwrap());
+        let [imported, normal_form] = stages.each_ref().map(|stage| stage.intake());
+        assert_eq!(imported, normal_form, "{}", network.name);
+        let last = passes::had_channels_last(&normal.metadata, &normal.inputs[0].name);
+        assert_eq!(imported.channels_last, last, "{}", network.name);
+        let [imported, normal_form] = stages.map(|stage| stage.answer(&samples(&normal)).unwrap());
+        let largest = imported.iter().zip(&normal_form).map(|(i, n)| (i - n).abs()).fold(0.0, f32::max);
+        assert!(imported.len() == normal_form.len() && largest <= NORMAL_FORM, "{}: {largest}", network.name);
+    }
+}
+
 /// What is written is read again as it was, spelled-out activations among it.
 #[test]
 fn the_normal_form_is_read_as_it_was_written_and_is_its_own() {

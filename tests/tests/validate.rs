@@ -21,7 +21,10 @@ fn images(count: usize) -> Vec<(usize, Vec<f32>)> {
 fn held(network: &QuantGraph, changed: &QuantGraph, float: Option<&Graph>, target: Target) -> Vec<Layer> {
     let words = plan_for(changed, &Options { target, ..Options::default() }).unwrap();
     let plan = Plan::parse(&words).unwrap();
-    layers(&plan, &qdq::to_graph(network), float, &images(3), 1).unwrap()
+    let images = images(3);
+    let of_float: Vec<_> = images.iter().map(|(_, image)| image.clone()).collect();
+    let float = float.map(|float| (float, of_float.as_slice()));
+    layers(&plan, &qdq::to_graph(network), float, &images, 1).unwrap()
 }
 
 #[test]

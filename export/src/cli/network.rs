@@ -3,6 +3,7 @@
 use super::files;
 use anyhow::{Context, Result};
 use export::board::{self, Board};
+use export::inputs::Intake;
 use export::quantize::{QuantGraph, qdq};
 use export::validate::StageError;
 use export::{onnx, plan, validate};
@@ -30,6 +31,20 @@ impl Network {
             return Ok(Self::Plan(bytes));
         }
         Ok(Self::Int8(Box::new(qdq::from_graph(&onnx::from_bytes(&bytes)?)?)))
+    }
+
+    /// How it takes pictures and arrays.
+    pub fn intake(&self) -> Result<Intake> {
+        Ok(match self {
+            Self::Plan(bytes) => {
+                let words = plan::words(bytes);
+                Intake::of_plan(&infer_nostd::Plan::parse(&words).map_err(StageError::Plan)?.input())
+            }
+            Self::Int8(graph) => {
+                let input = &graph.tensors[graph.input];
+                Intake::of_metadata(input.shape, &input.name, &graph.metadata)?
+            }
+        })
     }
 
     /// The bytes of a plan for a board: as it is, or the fastest that fits.

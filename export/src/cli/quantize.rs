@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use data::Split;
 use export::{
     files::write_atomically,
-    graph::{Graph, cost, passes, shape},
-    inputs::{Inputs, Normalization, spread},
+    graph::{Graph, cost, passes},
+    inputs::{Inputs, Intake, Normalization, spread},
     onnx,
     quantize::{self, Folded, LayerError, QuantGraph, Range, Samples, Tuned, qdq},
-    validate,
+    validate::{self, Difference},
 };
 use report::{Report, Verified};
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl Quantize {
         let layers = if self.explain { explain(&tuned, &inputs, &parts.held_out).with_context(name)? } else { vec![] };
 
         let bytes = onnx::to_bytes(&qdq::to_graph(&tuned.network));
-        let verified = compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts.held_out).with_context(name)?;
+        let verified = compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts, &judging).with_context(name)?;
         write_atomically(&output, &bytes, |written| check(written, &tuned.network))?;
         let report = Report { tuned: &tuned, layers: &layers, judged_by: judging.len(), verified };
         print!("{}", report.text(self.explain));
@@ -114,34 +114,33 @@ impl Quantize {
     /// What the network is fed while it is quantized, the network that takes it, and its range where that is known.
     fn inputs(&self, graph: Graph) -> Result<(Graph, Inputs, Option<Range>)> {
         let name = || self.float.display().to_string();
-        let dims = shape::sample_dims(&graph.inputs[0]).context("the size of the network's input is not fixed")?;
-        let takes = [0, 1, 2].map(|axis| dims.get(axis).copied().unwrap_or(1));
-        let inputs = Inputs::open(&self.calibration, Split::Train, takes)
+        let intake = self.intake(&graph).with_context(name)?;
+        let inputs = Inputs::open(&self.calibration, Split::Train, intake.clone())
             .with_context(|| format!("{}, to calibrate {}", self.calibration, name()))?;
         ensure!(!inputs.is_empty(), "{}: expected at least one input, found none", self.calibration);
         ensure!(self.limit > 0, "--limit: expected at least 1, found 0");
-        let Some(normalization) = self.normalization(&graph).with_context(name)? else {
+        let Some(normalization) = &intake.normalization else {
             let range = inputs.are_pixels().then_some(Range::UNIT);
             return Ok((graph, inputs, range));
         };
-        let Folded { mut graph, normalization, range, from_normalized } =
-            quantize::fold(&graph, &normalization).with_context(name)?;
-        normalization.to_metadata(&mut graph.metadata);
-        let inputs = inputs.normalized(normalization)?.rescaled(from_normalized);
-        Ok((graph, inputs, Some(range)))
+        let Folded { mut graph, normalization, range } = quantize::fold(&graph, normalization).with_context(name)?;
+        intake.note_folded(&normalization, &mut graph.metadata);
+        let folded = Intake { trained: intake.normalization.clone(), ..intake.with(normalization) };
+        Ok((graph, inputs.taken_by(&folded)?, Some(range)))
     }
 
-    /// What the command line says of the network's normalization, or the file.
-    fn normalization(&self, graph: &Graph) -> Result<Option<Normalization>> {
+    /// How the float network takes inputs: by what the command line says, or the file.
+    fn intake(&self, graph: &Graph) -> Result<Intake> {
+        let intake = Intake::of_graph(graph)?.context("the size of the network's input is not fixed")?;
         if self.input_mean.is_empty() && self.input_std.is_empty() && self.input_range.is_none() {
-            return Ok(Normalization::from_metadata(&graph.metadata)?);
+            return Ok(intake);
         }
         let or = |given: &[f32], default: Vec<f32>| if given.is_empty() { default } else { given.to_vec() };
         let Normalization { brightest, mean, std } = match self.input_range {
             Some(PixelRange::U8) => Normalization::bytes(),
             _ => Normalization::default(),
         };
-        Ok(Some(Normalization { brightest, mean: or(&self.input_mean, mean), std: or(&self.input_std, std) }))
+        Ok(intake.with(Normalization { brightest, mean: or(&self.input_mean, mean), std: or(&self.input_std, std) }))
     }
 }
 
@@ -217,15 +216,19 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
     ))
 }
 
-/// How the int8 file in tract does against the float one, on inputs that calibration has not seen.
-fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, held_out: &[usize]) -> Result<Verified> {
+/// How the int8 file in tract does against the float one, on inputs kept from calibration.
+fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, parts: &Parts, judging: &[usize]) -> Result<Verified> {
+    let held_out = &parts.held_out;
     let progress = progress::bar("verifying", 2 * held_out.len());
     let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, inputs, held_out, &|n| progress.inc(n as u64));
     let (before, after) = (ask(float)?, ask(int8)?);
     progress.finish_and_clear();
     let row = validate::compare(&after, Some(&before), None);
     let difference = row.against.context("there is a stage before")?;
-    Ok(Verified { inputs: row.images, agreement: difference.agreement, sqnr_db: difference.sqnr_db })
+    let [calibrated, judged] =
+        [&parts.calibration[..], judging].map(|part| held_out.iter().filter(|input| part.contains(input)).count());
+    let Difference { agreement, sqnr_db, .. } = difference;
+    Ok(Verified { inputs: row.images, calibrated, judged, agreement, sqnr_db })
 }
 
 #[cfg(test)]

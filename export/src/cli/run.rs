@@ -6,7 +6,7 @@ use super::{files, progress};
 use anyhow::{Context, Result};
 use clap::Args;
 use export::board::{On, Probe};
-use export::inputs::Inputs;
+use export::inputs::{Inputs, Intake};
 use export::npy::{self, Array};
 use export::validate::{self, Stage, stage::BATCH};
 use std::path::PathBuf;
@@ -18,11 +18,13 @@ use std::path::PathBuf;
   export run models/mnist-cnn --input seven.png --on qemu:microbit
   export run float.onnx --input t10k-images-idx3-ubyte.gz -o logits.npy
 
+Pictures become what the file takes: pixel / 255, or what its metadata says (input.mean, input.std, input.brightest, or
+Image.NominalPixelRange); a plan with the normalization folded in takes pixels. Maps among the answers are C×H×W.
 On a board a plan runs as it is, and an int8 ONNX file by the fastest plan for the board's core that fits.")]
 pub struct Run {
     /// A float or int8 ONNX file, or a plan; a folder stands for its int8.onnx
     file: PathBuf,
-    /// Inputs: .npy or .npz (numbers as they are, bytes as pixel / 255; N×C×H×W, N×H×W×C or N×K), IDX, .png, .jpg, .pgm or .ppm
+    /// Inputs: .npy or .npz (bytes as pixels, other numbers as the float network takes them; N×C×H×W, N×H×W×C or N×K), IDX, .png, .jpg, .pgm or .ppm
     #[arg(long, value_name = "FILE")]
     input: data::Source,
     /// Where to write the answers, N×K float32; they are printed where this is not given
@@ -39,9 +41,9 @@ pub struct Run {
 impl Run {
     /// Runs, and prints or writes the answers.
     pub fn run(&self) -> Result<()> {
-        let stage = self.stage()?;
-        let inputs = Inputs::open(&self.input, data::Split::Test, stage.input_shape())
-            .with_context(|| self.file.display().to_string())?;
+        let (stage, intake) = self.stage()?;
+        let inputs =
+            Inputs::open(&self.input, data::Split::Test, intake).with_context(|| self.file.display().to_string())?;
         let count = inputs.len();
         anyhow::ensure!(count > 0, "{}: expected at least one image, found none", self.input);
         let answers = self.answers(&*stage, &inputs)?;
@@ -56,12 +58,14 @@ impl Run {
         Ok(())
     }
 
-    fn stage(&self) -> Result<Box<dyn Stage>> {
+    /// What answers, and how it takes inputs.
+    fn stage(&self) -> Result<(Box<dyn Stage>, Intake)> {
         let path = network::file_of(&self.file);
         let name = || path.display().to_string();
         let bytes = files::read(&path)?;
         let here = validate::open(&bytes).with_context(name)?;
-        let Some(on) = self.on else { return Ok(here) };
+        let intake = here.intake();
+        let Some(on) = self.on else { return Ok((here, intake)) };
         let network = Network::from_bytes(bytes).with_context(|| {
             format!(
                 "{}: expected a plan or an int8 ONNX file to run on {on:?}; make one with `export quantize`",
@@ -69,7 +73,8 @@ impl Run {
             )
         })?;
         let probe = Probe { selector: self.probe.clone(), may_unlock: false };
-        on::stage(&Place { on, probe, journal: None }, &network.plan_for(on.board())?).with_context(name)
+        let place = Place { on, probe, journal: None };
+        Ok((on::stage(&place, &network.plan_for(on.board())?).with_context(name)?, intake))
     }
 
     fn answers(&self, stage: &dyn Stage, inputs: &Inputs) -> Result<Vec<f32>> {

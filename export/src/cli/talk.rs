@@ -5,7 +5,7 @@ use super::{files, progress};
 use anyhow::{Context, Result, bail, ensure};
 use data::Split;
 use export::board::{self, Board, Firmware, On, Probe, Program, SerialLine};
-use export::inputs::Inputs;
+use export::inputs::{Inputs, Intake};
 use export::plan;
 use export::report::grouped;
 use export::validate::images::to_steps;
@@ -52,7 +52,7 @@ impl Talk {
     /// Talks, and prints what the chip is, how its test went and how well it reads; false where a logit is not this machine's.
     pub fn run(&self) -> Result<bool> {
         let board = self.board()?;
-        let bytes = self.plan(board)?;
+        let (bytes, intake) = self.plan(board)?;
         let words = plan::words(&bytes);
         let plan = Plan::parse(&words).context("the plan just read")?;
         let mut host = Host::connect(self.line(&bytes)?)?;
@@ -72,7 +72,7 @@ impl Talk {
             grouped(test.stack_bytes.into()),
         );
         let equal = match &self.data {
-            Some(source) => self.images(&mut host, plan, source)?,
+            Some(source) => self.images(&mut host, plan, source, intake)?,
             None => true,
         };
         Ok(test.passed && equal)
@@ -87,12 +87,14 @@ impl Talk {
         }
     }
 
-    fn plan(&self, board: Option<&Board>) -> Result<Vec<u8>> {
+    /// The bytes of the plan on the chip, and how it takes inputs.
+    fn plan(&self, board: Option<&Board>) -> Result<(Vec<u8>, Intake)> {
         let path = network::file_of(&self.network);
         let network = Network::from_bytes(files::read(&path)?).with_context(|| path.display().to_string())?;
+        let intake = network.intake()?;
         match (board, network) {
-            (_, Network::Plan(bytes)) => Ok(bytes),
-            (Some(board), network) => network.plan_for(board),
+            (_, Network::Plan(bytes)) => Ok((bytes, intake)),
+            (Some(board), network) => Ok((network.plan_for(board)?, intake)),
             (None, _) => {
                 bail!("{}: which plan of it the chip runs depends on the board: add --board BOARD", path.display())
             }
@@ -122,8 +124,14 @@ impl Talk {
     }
 
     /// Sends images; whether every logit is this machine's.
-    fn images(&self, host: &mut Host<Box<dyn Line>>, plan: Plan, source: &data::Source) -> Result<bool> {
-        let inputs = Inputs::open(source, Split::Test, plan.input().shape())?;
+    fn images(
+        &self,
+        host: &mut Host<Box<dyn Line>>,
+        plan: Plan,
+        source: &data::Source,
+        intake: Intake,
+    ) -> Result<bool> {
+        let inputs = Inputs::open(source, Split::Test, intake)?;
         let count = inputs.len().min(self.limit);
         ensure!(count > 0, "--data {source}: expected at least one image, found none; give a larger --limit");
         let mut arena = vec![0; plan.arena_words()];

@@ -102,17 +102,18 @@ impl Validate {
     /// The inputs that all stages take.
     fn inputs(&self, stages: &[Opened]) -> Result<Inputs> {
         let [first, others @ ..] = stages else { bail!("expected at least one file to validate, found none") };
-        let takes = first.stage.input_shape();
+        let takes = first.intake.shape;
         for other in others {
-            let found = other.stage.input_shape();
+            let found = other.intake.shape;
+            let is_vector = [takes, found].iter().any(|shape| shape[1..] == [1, 1]);
             ensure!(
-                found.iter().product::<usize>() == takes.iter().product::<usize>(),
+                found == takes || is_vector && found.iter().product::<usize>() == takes.iter().product::<usize>(),
                 "{}: takes inputs of {found:?} (channels, height, width), {} of {takes:?}; compare files of one network",
                 other.name(),
                 first.name()
             );
         }
-        let inputs = Inputs::open(&self.data, Split::Test, takes);
+        let inputs = Inputs::open(&self.data, Split::Test, first.intake.clone());
         inputs.with_context(|| format!("{}, to validate {}", self.data, first.name()))
     }
 
@@ -122,7 +123,8 @@ impl Validate {
         let labels = inputs.labels().map(|labels| &labels[..numbers.len()]);
         let (mut rows, mut failures, mut before) = (Vec::new(), Vec::new(), None::<Answers>);
         for (index, opened) in stages.iter().enumerate() {
-            let answers = validate::answers(&*opened.stage, inputs, numbers, &|n| progress.inc(n as u64));
+            let taken = inputs.taken_by(&opened.intake).with_context(|| opened.name())?;
+            let answers = validate::answers(&*opened.stage, &taken, numbers, &|n| progress.inc(n as u64));
             let answers = answers.with_context(|| opened.name())?;
             check_answers(opened, &answers, before.as_ref(), labels)?;
             let row = validate::compare(&answers, before.as_ref(), labels);
@@ -147,17 +149,22 @@ impl Validate {
         count: usize,
         worst: Option<usize>,
     ) -> Result<Vec<Layer>> {
-        let [before @ .., Opened { kind: Kind::Plan(plan), path, .. }] = stages else { return Ok(Vec::new()) };
+        let [before @ .., Opened { kind: Kind::Plan(plan), path, intake, .. }] = stages else { return Ok(Vec::new()) };
         let int8 = before.iter().rev().find_map(|opened| opened.int8());
         let Some(int8) = int8 else {
             ensure!(!self.layers, "--layers: expected the int8 ONNX file before {}, found none", path.display());
             return Ok(Vec::new());
         };
-        let float = before.iter().rev().find_map(|opened| opened.float());
         let mut numbers = spread(count, LAYER_IMAGES);
         numbers.extend(worst.filter(|worst| !numbers.contains(worst)));
-        let images = numbers.iter().map(|&number| Ok((number, inputs.read([number])?)));
-        let images = images.collect::<Result<Vec<_>>>()?;
+        let read = |intake| {
+            let taken = inputs.taken_by(intake)?;
+            numbers.iter().map(|&number| Ok(taken.read([number])?)).collect::<Result<Vec<_>>>()
+        };
+        let float = before.iter().rev().find_map(|opened| Some((opened.float()?, read(&opened.intake))));
+        let float = float.map(|(graph, images)| Ok::<_, anyhow::Error>((graph, images?))).transpose()?;
+        let float = float.as_ref().map(|(graph, images)| (*graph, images.as_slice()));
+        let images: Vec<_> = numbers.iter().copied().zip(read(intake)?).collect();
         let found = plan.with(|plan| validate::layers(&plan, int8, float, &images, self.limits.layer_tolerance));
         match found {
             Ok(layers) => Ok(layers),

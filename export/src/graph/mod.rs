@@ -20,6 +20,12 @@ pub use attributes::Attributes;
 /// Largest dimension of a tensor and of a window.
 pub const MAX_DIM: usize = 1 << 24;
 
+/// Most dimensions of a tensor.
+pub const MAX_RANK: usize = 8;
+
+/// Most values of one sample of an input or of what a layer makes: far above any network for a microcontroller.
+pub const MAX_VALUES: usize = 1 << 28;
+
 /// Ends the name of a Softmax or LogSoftmax that works on everything from its axis on, flattened, as they did before opset 13: other operators
 /// than today's.
 pub const BEFORE_OPSET_13: &str = " before opset 13";

@@ -1,6 +1,6 @@
 //! An array in a file, read an input at a time.
 
-use super::{InputError, Shape};
+use super::{InputError, Intake, Shape};
 use crate::npy::{Element, Header, NpyError};
 use std::{
     fs::File,
@@ -53,13 +53,14 @@ impl Span {
 }
 
 impl ArrayFile {
-    pub fn open(path: &Path, takes: Shape) -> Result<Self, InputError> {
+    pub fn open(path: &Path, takes: &Intake) -> Result<Self, InputError> {
         Self::new(Span::whole(path)?, takes)
     }
 
-    pub fn new(span: Span, takes: Shape) -> Result<Self, InputError> {
-        let header = span.header()?;
-        let (count, channels_last) = order(&header.dims, takes).ok_or_else(|| expected(&span, &header, takes))?;
+    pub fn new(span: Span, intake: &Intake) -> Result<Self, InputError> {
+        let (header, takes) = (span.header()?, intake.shape);
+        let order = order(&header.dims, takes, intake.channels_last);
+        let (count, channels_last) = order.ok_or_else(|| expected(&span, &header, takes))?;
         let Header { element, len_bytes, .. } = header;
         Ok(Self { span, element, values_at: len_bytes, channels_last, shape: takes, count })
     }
@@ -97,10 +98,11 @@ fn expected(span: &Span, header: &Header, [channels, height, width]: Shape) -> I
     }
 }
 
-/// How many inputs an array of `dims` holds for a network that takes `takes`, and whether their channels come last.
+/// How many inputs an array of `dims` holds for a network that takes `takes`, and whether their channels come last; where both fit, as `rather_last`
+/// has it.
 ///
 /// Dimensions of 1 may be left out, also that of the inputs where there is one.
-fn order(dims: &[usize], takes: Shape) -> Option<(usize, bool)> {
+fn order(dims: &[usize], takes: Shape, rather_last: bool) -> Option<(usize, bool)> {
     let long = |dims: &[usize]| dims.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
     let [channels, height, width] = takes;
     let (first, last) = (long(&takes), long(&[height, width, channels]));
@@ -108,8 +110,8 @@ fn order(dims: &[usize], takes: Shape) -> Option<(usize, bool)> {
     let channels_last = |sample: &[usize]| {
         let len = sample.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
         match long(sample) {
+            found if found == last && (rather_last || found != first) && !is_vector => Some(true),
             found if found == first || (is_vector && len == Some(channels)) => Some(false),
-            found if found == last => Some(true),
             _ => None,
         }
     };
@@ -127,6 +129,7 @@ mod tests {
 
     #[test]
     fn orders_of_dimensions() {
+        let order = |dims: &[usize], takes| super::order(dims, takes, false);
         let colour = [3, 4, 5];
         assert_eq!(order(&[7, 3, 4, 5], colour), Some((7, false)));
         assert_eq!(order(&[7, 4, 5, 3], colour), Some((7, true)));
@@ -144,6 +147,9 @@ mod tests {
         }
         assert_eq!(order(&[0, 12], [12, 1, 1]), Some((0, false)));
         assert_eq!(order(&[12], [12, 1, 1]), Some((1, false)));
+        assert_eq!(order(&[7, 4, 4, 4], [4; 3]), Some((7, false)));
+        assert_eq!(super::order(&[7, 4, 4, 4], [4; 3], true), Some((7, true)), "as the imported file");
+        assert_eq!(super::order(&[7, 3, 4, 5], colour, true), Some((7, false)), "the dimensions are plain");
     }
 
     #[test]
@@ -152,11 +158,11 @@ mod tests {
         let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
         let array = crate::npy::Array { dims: vec![2, 1, 2, 3], values };
         std::fs::write(file.path(), crate::npy::to_bytes(&array)).unwrap();
-        let last = ArrayFile::open(file.path(), [3, 1, 2]).unwrap();
+        let last = ArrayFile::open(file.path(), &[3, 1, 2].into()).unwrap();
         assert_eq!(last.read(1).unwrap(), [6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
-        let first = ArrayFile::open(file.path(), [1, 2, 3]).unwrap();
+        let first = ArrayFile::open(file.path(), &[1, 2, 3].into()).unwrap();
         assert_eq!(first.read(1).unwrap(), [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
-        let error = ArrayFile::open(file.path(), [3, 28, 28]).unwrap_err().to_string();
+        let error = ArrayFile::open(file.path(), &[3, 28, 28].into()).unwrap_err().to_string();
         assert!(error.contains("expected inputs of 3×28×28 (channels, height, width), found an array of [2, 1, 2, 3]"));
         assert!(error.contains("instead of [N, 3, 28, 28] or [N, 28, 28, 3]"), "{error}");
     }

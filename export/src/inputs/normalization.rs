@@ -41,17 +41,8 @@ impl Normalization {
     /// # Errors
     /// Numbers that are none.
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Option<Self>, InputError> {
-        let numbers = |key: &'static str, missing: f32| match metadata.get(key) {
-            None => Ok(vec![missing]),
-            Some(text) => parse(text).ok_or_else(|| InputError::Normalization {
-                what: key,
-                expected: "numbers with commas between".into(),
-                found: format!("`{text}`"),
-            }),
-        };
-        if [MEAN, STD, BRIGHTEST].iter().any(|&key| metadata.contains_key(key)) {
-            let brightest = numbers(BRIGHTEST, 1.0)?[0];
-            return Ok(Some(Self { brightest, mean: numbers(MEAN, 0.0)?, std: numbers(STD, 1.0)? }));
+        if let Some(said) = Self::from_prefixed("", metadata)? {
+            return Ok(Some(said));
         }
         Ok(match metadata.get(RANGE).map(String::as_str) {
             Some("NominalRange_0_255") => Some(Self::bytes()),
@@ -61,13 +52,50 @@ impl Normalization {
         })
     }
 
+    /// The same, of keys that begin with `prefix`, without the range.
+    pub(super) fn from_prefixed(prefix: &str, metadata: &BTreeMap<String, String>) -> Result<Option<Self>, InputError> {
+        let text = |key: &str| metadata.get(&format!("{prefix}{key}"));
+        let numbers = |key: &'static str, missing: f32| match text(key) {
+            None => Ok(vec![missing]),
+            Some(text) => parse(text).ok_or_else(|| InputError::Normalization {
+                what: key,
+                expected: "numbers with commas between".into(),
+                found: format!("`{text}`"),
+            }),
+        };
+        if [MEAN, STD, BRIGHTEST].iter().all(|key| text(key).is_none()) {
+            return Ok(None);
+        }
+        let brightest = numbers(BRIGHTEST, 1.0)?[0];
+        Ok(Some(Self { brightest, mean: numbers(MEAN, 0.0)?, std: numbers(STD, 1.0)? }))
+    }
+
     /// As [`from_metadata`](Self::from_metadata) reads it.
     pub fn to_metadata(&self, metadata: &mut BTreeMap<String, String>) {
-        let text = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
         metadata.remove(RANGE);
-        metadata.insert(BRIGHTEST.into(), self.brightest.to_string());
-        metadata.insert(MEAN.into(), text(&self.mean));
-        metadata.insert(STD.into(), text(&self.std));
+        self.to_prefixed("", metadata);
+    }
+
+    pub(super) fn to_prefixed(&self, prefix: &str, metadata: &mut BTreeMap<String, String>) {
+        let text = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+        metadata.insert(format!("{prefix}{BRIGHTEST}"), self.brightest.to_string());
+        metadata.insert(format!("{prefix}{MEAN}"), text(&self.mean));
+        metadata.insert(format!("{prefix}{STD}"), text(&self.std));
+    }
+
+    /// Factor and offset, a channel, that turn what this makes of a pixel into what `other` makes of it; none where that is the same.
+    pub fn into_other(&self, other: &Self, channels: usize) -> Vec<[f32; 2]> {
+        if self == other {
+            return vec![];
+        }
+        let of = |channel| {
+            let ((mean, std), (other_mean, other_std)) = (self.of(channel), other.of(channel));
+            let brighter = f64::from(other.brightest) / f64::from(self.brightest);
+            let factor = f64::from(std) * brighter / f64::from(other_std);
+            let offset = (f64::from(mean) * brighter - f64::from(other_mean)) / f64::from(other_std);
+            [factor as f32, offset as f32]
+        };
+        (0..channels).map(of).collect()
     }
 
     /// Whether there are means and deviations for so many channels.
@@ -141,6 +169,23 @@ mod tests {
             Normalization::default().apply(&mut values[1..], 1);
             assert_eq!(values, [pixel, pixel / 255.0]);
         }
+    }
+
+    #[test]
+    fn what_one_makes_becomes_what_another_makes() {
+        let one = Normalization { brightest: 255.0, mean: vec![100.0, 110.0], std: vec![50.0] };
+        let other = Normalization { brightest: 1.0, mean: vec![0.5], std: vec![0.25, 0.5] };
+        let factors = one.into_other(&other, 2);
+        for pixel in [0.0, 51.0, 255.0] {
+            let (mut from, mut to) = ([pixel; 2], [pixel; 2]);
+            one.apply(&mut from, 2);
+            other.apply(&mut to, 2);
+            for channel in 0..2 {
+                let [factor, offset] = factors[channel];
+                assert!((from[channel] * factor + offset - to[channel]).abs() < 1e-6, "{pixel} {channel}");
+            }
+        }
+        assert_eq!(one.into_other(&one, 2), [[0.0; 2]; 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! deflated), its sizes and where its local header is. A deflated array is unpacked to a temporary file first.
 
 use super::{
-    InputError, Shape,
+    InputError, Intake,
     array::{ArrayFile, Span},
 };
 use crate::npy::Element;
@@ -44,7 +44,7 @@ struct Entry {
 }
 
 /// The inputs of an archive, and their labels where it has them.
-pub(super) fn open(path: &Path, split: Split, takes: Shape) -> Result<(ArrayFile, Option<Vec<u8>>), InputError> {
+pub(super) fn open(path: &Path, split: Split, takes: &Intake) -> Result<(ArrayFile, Option<Vec<u8>>), InputError> {
     let entries = directory(path)?;
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);
     let part = [(format!("x_{split}"), format!("y_{split}"))];
@@ -233,7 +233,7 @@ mod tests {
     fn opened(bytes: &[u8]) -> Result<(ArrayFile, Option<Vec<u8>>), InputError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let (array, labels) = open(file.path(), Split::Test, [2, 1, 1])?;
+        let (array, labels) = open(file.path(), Split::Test, &[2, 1, 1].into())?;
         assert_eq!([array.read(0)?, array.read(1)?].concat(), [1.0, 2.0, 3.0, 4.0]);
         Ok((array, labels))
     }

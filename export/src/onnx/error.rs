@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{MAX_DIM, MAX_FILE_BYTES, MAX_NODES, MAX_RANK, OPSETS_READ};
+use crate::graph::MAX_VALUES;
 
 /// Why bytes did not become a graph.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -78,7 +79,7 @@ pub enum OnnxError {
     /// Negative, unknown or huge dimensions.
     #[error(
         "`{value}` has dimensions {dims:?}; expected at most {MAX_RANK} dimensions of 0 to {MAX_DIM} whose product is a \
-         size in memory. Export the model again with a fixed shape"
+         size in memory, and at most {MAX_VALUES} values an input. Export the model again with a fixed shape"
     )]
     Dimensions {
         /// The tensor or value.

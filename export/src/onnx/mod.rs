@@ -48,6 +48,6 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Most nodes of a graph: a deep network has hundreds.
 pub const MAX_NODES: usize = 10_000;
 /// Most dimensions a tensor may have.
-pub const MAX_RANK: usize = 8;
+pub const MAX_RANK: usize = crate::graph::MAX_RANK;
 /// Largest single dimension.
 pub const MAX_DIM: usize = crate::graph::MAX_DIM;

@@ -6,7 +6,7 @@ use super::proto::{
     data_type,
 };
 use super::{MAX_DIM, MAX_RANK};
-use crate::graph::{DType, Data, Dim, Tensor, ValueInfo};
+use crate::graph::{DType, Data, Dim, MAX_VALUES, Tensor, ValueInfo};
 
 /// What a dimension without number or symbol is called.
 const UNKNOWN_DIM: &str = "unknown";
@@ -153,9 +153,10 @@ fn read_shape(shape: &TensorShapeProto, name: &str) -> Result<Vec<Dim>, OnnxErro
         Some(DimensionValue::Value(extent)) => Some(extent),
         _ => None,
     };
-    checked_dims(&shape.dim.iter().filter_map(fixed).collect::<Vec<_>>(), name)?;
-    if shape.dim.len() > MAX_RANK {
-        return Err(OnnxError::Dimensions { value: name.into(), dims: vec![0; shape.dim.len()] });
+    let dims: Vec<i64> = shape.dim.iter().filter_map(fixed).collect();
+    let values: usize = checked_dims(&dims, name)?.iter().product();
+    if shape.dim.len() > MAX_RANK || values > MAX_VALUES {
+        return Err(OnnxError::Dimensions { value: name.into(), dims });
     }
     Ok(shape.dim.iter().map(read_dim).collect())
 }

@@ -12,7 +12,7 @@ use super::{
     shape::{self, Shapes},
     weights,
 };
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{BEFORE_OPSET_13, Graph, Node, Op};
 use std::collections::BTreeMap;
 
 /// Quantizes a float graph (BatchNorm folded, passes run) with the ranges of its [`watched`](super::watched) values.
@@ -94,7 +94,8 @@ pub(super) fn is_left_off(graph: &Graph, node: &Node) -> bool {
         }
         _ => false,
     };
-    matches!(node.op, Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. })
+    let before_opset_13 = node.op.name().ends_with(BEFORE_OPSET_13);
+    (before_opset_13 || matches!(node.op, Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. }))
         && node.outputs.iter().all(is_last)
 }
 

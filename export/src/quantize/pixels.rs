@@ -23,8 +23,6 @@ pub struct Folded {
     pub normalization: Normalization,
     /// From what to what its input goes: 255 steps of a level each.
     pub range: Range,
-    /// Factor and offset, a channel, that turn what the network took before into what it takes now.
-    pub from_normalized: Vec<[f32; 2]>,
 }
 
 /// x = factor · (pixel / 255) + offset.
@@ -93,11 +91,9 @@ fn folded(graph: &Graph, readers: &[usize], of: &[Affine], level: f64) -> Folded
     for &reader in readers {
         fold_into(&mut graph, reader, &at_level);
     }
-    let inverse = |of: &Affine| [(1.0 / of.factor) as f32, (-of.offset / of.factor) as f32];
     Folded {
         normalization: Normalization { mean: vec![(level / 255.0) as f32], ..Normalization::default() },
         range: Range { min: (-level / 255.0) as f32, max: ((255.0 - level) / 255.0) as f32 },
-        from_normalized: at_level.iter().map(inverse).collect(),
         graph,
     }
 }
@@ -156,12 +152,7 @@ fn with_layer(graph: &Graph, of: &[Affine]) -> Folded {
     graph.initializers.insert(bias.clone(), Tensor::f32(&[channels], reals(|of| of.offset)));
     let op = Op::Conv { window, groups: channels };
     graph.nodes.insert(0, Node { name: node, op, inputs: vec![name, weight, bias], outputs: vec![normalized] });
-    Folded {
-        graph,
-        normalization: Normalization::default(),
-        range: Range::UNIT,
-        from_normalized: of.iter().map(|of| [(1.0 / of.factor) as f32, (-of.offset / of.factor) as f32]).collect(),
-    }
+    Folded { graph, normalization: Normalization::default(), range: Range::UNIT }
 }
 
 #[cfg(test)]
@@ -214,8 +205,8 @@ mod tests {
             pixels.iter().enumerate().map(real).collect::<Vec<f32>>()
         };
         let (x, u) = (input(normalization), input(&folded.normalization));
-        let again =
-            x.iter().enumerate().map(|(i, x)| x * folded.from_normalized[i / 9][0] + folded.from_normalized[i / 9][1]);
+        let again = normalization.into_other(&folded.normalization, 2);
+        let again = x.iter().enumerate().map(|(i, x)| again.get(i / 9).map_or(*x, |[a, b]| x * a + b));
         assert!(again.zip(&u).all(|(a, b)| (a - b).abs() < 1e-5), "numbers that were normalized already");
         let run = |graph: &Graph, x: &[f32]| Runner::new(graph, 1).unwrap().run(x).unwrap().remove(0);
         let (before, after) = (run(graph, &x), run(&folded.graph, &u));

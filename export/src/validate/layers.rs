@@ -87,21 +87,23 @@ pub enum LayersError {
 
 /// Compares the layers of `plan` with those of the int8 network that it was made of, and of the float network where there is one.
 ///
-/// `images` are some of a larger set, by their numbers in it: reals, C×H×W each. `tolerance` is in steps: 1 allows for rounding.
+/// `images` are some of a larger set, by their numbers in it: reals as the plan takes them, C×H×W each; with the float network are the same as it
+/// takes them. `tolerance` is in steps: 1 allows for rounding.
 ///
 /// # Errors
 /// The networks are not of one kind, or a runtime refuses them.
 pub fn layers(
     plan: &Plan,
     int8: &Graph,
-    float: Option<&Graph>,
+    float: Option<(&Graph, &[Vec<f32>])>,
     images: &[(usize, Vec<f32>)],
     tolerance: u32,
 ) -> Result<Vec<Layer>, LayersError> {
     let isolated = Isolated::new(int8, plan)?;
-    let float = float.map(|graph| Float::new(graph, int8, &isolated)).transpose()?;
+    let float = float.map(|(graph, images)| Ok::<_, LayersError>((Float::new(graph, int8, &isolated)?, images)));
+    let float = float.transpose()?;
     let mut tallies = vec![Tally::default(); plan.operator_count()];
-    for (number, image) in images {
+    for (index, (number, image)) in images.iter().enumerate() {
         let made = trace::trace(plan, &to_steps(image, &plan.input()))?;
         let expected = isolated.expected(&made)?;
         for (id, tally) in tallies.iter_mut().enumerate() {
@@ -110,7 +112,7 @@ pub fn layers(
                 tally.divergence = divergence(plan, id, *number, &expected[id], &made[id + 1], tolerance);
             }
         }
-        if let Some(float) = &float {
+        if let Some((float, image)) = float.as_ref().and_then(|(float, images)| Some((float, images.get(index)?))) {
             float.hold(image, &made, &isolated, &mut tallies)?;
         }
     }

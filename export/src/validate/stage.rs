@@ -1,13 +1,14 @@
 //! Whatever answers images: a file in its runtime.
 
 use super::{
-    images::{to_reals, to_steps},
+    images::{channels_first, channels_last, to_reals, to_steps},
     tract::{RunError, Runner},
     values,
 };
 use crate::{
     board::Figures,
-    graph::{Graph, Op},
+    graph::{Graph, Op, passes, shape},
+    inputs::Intake,
     onnx, plan,
     quantize::{QuantizeError, logits, qdq},
 };
@@ -27,12 +28,17 @@ pub trait Stage: Sync {
     /// Channels, height and width of one input image; a network over vectors of K values takes \[K, 1, 1\].
     fn input_shape(&self) -> [usize; 3];
 
+    /// How it takes pictures and arrays.
+    fn intake(&self) -> Intake {
+        self.input_shape().into()
+    }
+
     /// Values of one input image.
     fn image_len(&self) -> usize {
         self.input_shape().iter().product()
     }
 
-    /// Logits of any number of images given as reals in \[0, 1\], N×C×H×W.
+    /// Logits of any number of images given as the reals that it takes, N×C×H×W; maps among them C×H×W, too.
     ///
     /// # Errors
     /// Images of another size, or a failure of the runtime.
@@ -91,6 +97,8 @@ struct InTract {
     name: &'static str,
     runner: Runner,
     step: Option<f32>,
+    intake: Intake,
+    order: Order,
 }
 
 impl InTract {
@@ -98,16 +106,49 @@ impl InTract {
         let graph = onnx::from_bytes(bytes)?;
         if !graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. })) {
             let runner = runner(bytes, &graph, logits(&graph)?)?;
-            return Ok(Self { name: "float ONNX in tract", runner, step: None });
+            let (intake, order) = ends(&graph, &passes::normalize(&passes::as_imported(&graph)), &runner)?;
+            return Ok(Self { name: "float ONNX in tract", runner, step: None, intake, order });
         }
-        let quantized = qdq::from_graph(&graph)?;
+        let quantized = qdq::from_graph(&passes::as_imported(&graph))?;
+        let written = qdq::to_graph(&quantized);
         let output = &quantized.tensors[quantized.output];
-        let (name, runner) = match values::dequantized(&graph, &output.name) {
-            Some(value) => ("int8 ONNX in tract", runner(bytes, &graph, value)?),
-            None => ("int8 ONNX as Q/DQ pairs in tract", Runner::new(&qdq::to_graph(&quantized), BATCH)?),
+        let (name, runner, (intake, order)) = match values::dequantized(&graph, &output.name) {
+            Some(value) => {
+                let runner = runner(bytes, &graph, value)?;
+                let ends = ends(&graph, &written, &runner)?;
+                ("int8 ONNX in tract", runner, ends)
+            }
+            None => {
+                let runner = Runner::new(&written, BATCH)?;
+                let ends = ends(&written, &passes::as_imported(&written), &runner)?;
+                ("int8 ONNX as Q/DQ pairs in tract", runner, ends)
+            }
         };
-        Ok(Self { name, runner, step: Some(output.scale) })
+        Ok(Self { name, runner, step: Some(output.scale), intake, order })
     }
+}
+
+/// Which ends of a file have their channels last: how many there are, of maps that are not vectors.
+#[derive(Debug, Clone, Copy, Default)]
+struct Order {
+    input: Option<usize>,
+    output: Option<usize>,
+}
+
+/// How a file takes its input, and the order of its axes, by what `normal`, its normal form, notes of both.
+fn ends(graph: &Graph, normal: &Graph, runner: &Runner) -> Result<(Intake, Order), StageError> {
+    let as_it_is = || (runner.input_shape().into(), Order::default());
+    let ([input], [output]) = (&graph.inputs[..], &normal.outputs[..]) else { return Ok(as_it_is()) };
+    let unknown = [&input.name, &output.name].iter().any(|end| passes::had_other_order(&normal.metadata, end));
+    let Some(mut intake) = Intake::of_graph(normal)?.filter(|_| !unknown) else { return Ok(as_it_is()) };
+    intake.channels_last |= passes::had_channels_last(&graph.metadata, &input.name);
+    let is_last = |end: &str| passes::had_channels_last(&normal.metadata, end);
+    let channels = || shape::sample_dims(output)?.first().copied();
+    let order = Order {
+        input: is_last(&input.name).then_some(intake.shape[0]),
+        output: is_last(&output.name).then(channels).flatten(),
+    };
+    Ok((intake, order))
 }
 
 /// Runs the file as it is, or up to a value of its own: to its logits where it ends in a Softmax, which no int8 stage has.
@@ -125,11 +166,22 @@ impl Stage for InTract {
     }
 
     fn input_shape(&self) -> [usize; 3] {
-        self.runner.input_shape()
+        self.intake.shape
+    }
+
+    fn intake(&self) -> Intake {
+        self.intake.clone()
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {
-        Ok(self.runner.run(images)?.remove(0))
+        let count = (images.len() / self.image_len().max(1)).max(1);
+        let turned = self.order.input.map(|channels| {
+            images.chunks(self.image_len()).flat_map(|image| channels_last(image, channels)).collect::<Vec<_>>()
+        });
+        let answers = self.runner.run(turned.as_deref().unwrap_or(images))?.remove(0);
+        let Some(channels) = self.order.output else { return Ok(answers) };
+        let maps = answers.chunks((answers.len() / count).max(1));
+        Ok(maps.flat_map(|map| channels_first(map, channels)).collect())
     }
 }
 
@@ -161,6 +213,10 @@ impl Stage for HostEngine {
 
     fn input_shape(&self) -> [usize; 3] {
         self.plan().input().shape()
+    }
+
+    fn intake(&self) -> Intake {
+        Intake::of_plan(&self.plan().input())
     }
 
     fn answer(&self, images: &[f32]) -> Result<Vec<f32>, StageError> {

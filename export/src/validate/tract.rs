@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use crate::graph::{Dim, Graph, ValueInfo, shape};
+use crate::graph::{DType, Dim, Graph, ValueInfo, shape};
 use crate::onnx;
 
 /// Why tract did not run a model.
@@ -71,8 +71,12 @@ impl Runner {
     /// # Errors
     /// As [`Runner::new`], or a value is not in the graph.
     pub fn with_values(graph: &Graph, values: &[impl AsRef<str>], batch: usize) -> Result<Self, RunError> {
-        let shapes = shape::infer(graph).map_err(|e| RunError::Tract(TractError::msg(e.to_string())))?;
-        let info = |v: &str| shapes.get(v).cloned().ok_or_else(|| RunError::NoValue { value: v.into() });
+        // A file from elsewhere may hold what has a shape only in its normal form; tract finds it by itself.
+        let shapes = shape::known(graph);
+        let unknown = |v: &str| ValueInfo { name: v.into(), dtype: DType::F32, shape: vec![] };
+        let made = |v: &str| graph.producer(v).is_some().then(|| unknown(v));
+        let info =
+            |v: &str| shapes.get(v).cloned().or_else(|| made(v)).ok_or_else(|| RunError::NoValue { value: v.into() });
         let outputs = values.iter().map(|v| info(v.as_ref())).collect::<Result<_, _>>()?;
         Self::new(&Graph { outputs, ..graph.clone() }, batch)
     }

@@ -10,8 +10,12 @@ use serde::Serialize;
 /// The int8 file in tract against the float one.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Verified {
-    /// Inputs that calibration has not seen.
+    /// How many inputs.
     pub inputs: usize,
+    /// How many of these calibrated: none, but where there is a single one.
+    pub calibrated: usize,
+    /// How many of these judged choices.
+    pub judged: usize,
     /// Inputs given the same class, in percent, of a network with classes.
     pub agreement: Option<f64>,
     /// Of the logits.
@@ -57,10 +61,15 @@ impl<'r> Report<'r> {
         if explain {
             text = format!("{text}\n{}\n{}", self.choices(), self.errors());
         }
-        let Verified { inputs, agreement, sqnr_db } = self.verified;
+        let Verified { inputs, calibrated, judged, agreement, sqnr_db } = self.verified;
+        let seen = if calibrated > 0 {
+            "that calibrated as well".to_string()
+        } else {
+            format!("kept from calibration, of which {judged} judged choices")
+        };
         let classes = agreement.map_or(String::new(), |part| format!("{part:.2} % of the classes as in float, "));
         format!(
-            "{text}{}\nverified in tract on {inputs} inputs that calibration has not seen: {classes}SQNR of the logits \
+            "{text}{}\nverified in tract on {inputs} inputs {seen}: {classes}SQNR of the logits \
              {sqnr_db:.1} dB\n",
             self.gain()
         )

@@ -5,6 +5,7 @@ use crate::cli::network::{self, Network};
 use crate::cli::on::{self, Place};
 use anyhow::{Context, Result, ensure};
 use export::graph::{Graph, passes};
+use export::inputs::Intake;
 use export::validate::{self, Stage, StageError};
 use export::{onnx, plan};
 use infer_nostd::Plan;
@@ -19,6 +20,8 @@ pub struct Opened {
     pub path: PathBuf,
     /// What answers.
     pub stage: Box<dyn Stage>,
+    /// How it takes inputs, as far as all files together say.
+    pub intake: Intake,
     /// What it is, for comparing layers.
     pub kind: Kind,
 }
@@ -59,7 +62,7 @@ impl Opened {
             () if stage.output_scale().is_some() => Kind::Int8(Box::new(onnx::from_bytes(bytes)?)),
             () => Kind::Float(Box::new(passes::normalize(&onnx::from_bytes(bytes)?))),
         };
-        Ok(Self { path: path.into(), stage, kind })
+        Ok(Self { path: path.into(), intake: stage.intake(), stage, kind })
     }
 
     /// The file or folder, for messages.
@@ -100,7 +103,16 @@ pub fn stages(arguments: &[PathBuf], boards: &[Place]) -> Result<Vec<Opened>> {
         is_run,
         "--on runs plans, and there is none among the files; make one with `export plan`, or give a folder with int8.onnx"
     );
+    complete(&mut stages);
     Ok(stages)
+}
+
+/// How each takes inputs, by what the others say as well.
+fn complete(stages: &mut [Opened]) {
+    let is_float = |opened: &Opened| opened.stage.output_scale().is_none();
+    let mut intakes: Vec<_> = stages.iter().map(|opened| (opened.intake.clone(), is_float(opened))).collect();
+    Intake::complete(&mut intakes);
+    stages.iter_mut().zip(intakes).for_each(|(opened, (intake, _))| opened.intake = intake);
 }
 
 /// A folder stands for those of its files that there are.
@@ -128,7 +140,7 @@ fn on_boards(argument: &Path, network: &Network, boards: &[Place], stages: &mut 
             stages.push(Opened::new(argument, &plan).with_context(name)?);
         }
         let stage = on::stage(place, &plan).with_context(name)?;
-        stages.push(Opened { path: argument.into(), stage, kind: Kind::Board });
+        stages.push(Opened { path: argument.into(), intake: stage.intake(), stage, kind: Kind::Board });
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ impl Affine {
             return Some((Self::normalization(rw, node, epsilon)?, 0));
         }
         if node.op.other("Neg").is_some() {
-            let channels = *rw.sample(node, 0)?.first()?;
+            let channels = super::arrays::len(&rw.sample(node, 0)?[..1], 0)?;
             return Some((Self { scale: vec![-1.0; channels], shift: vec![0.0; channels] }, 0));
         }
         let [a, b] = node.inputs.as_slice() else { return None };
@@ -87,7 +87,7 @@ pub(super) fn per_channel(constant: &Tensor, sample: &[usize]) -> Option<Vec<f64
     let values = constant.as_f32()?;
     match (others, dim(1)) {
         (true, extent) if extent == channels => Some(values.iter().map(|&v| v.into()).collect()),
-        (true, 1) => Some(vec![values[0].into(); super::arrays::len(&[channels])?]),
+        (true, 1) => Some(vec![values[0].into(); super::arrays::len(&[channels], 0)?]),
         _ => None,
     }
 }

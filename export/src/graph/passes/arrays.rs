@@ -2,8 +2,8 @@
 
 use crate::graph::{Data, Tensor};
 
-/// Most values of an array that is computed here.
-pub(super) const MOST_VALUES: usize = 1 << 24;
+/// Most values of an array that is computed here, where it has more than what it is computed from: a few bytes of a file can ask for any number.
+pub(super) const MOST_GROWN: usize = 1 << 20;
 
 /// The values at `indices`, each within the array.
 pub(super) fn pick(data: &Data, indices: &[usize]) -> Data {
@@ -21,7 +21,7 @@ pub(super) fn pick(data: &Data, indices: &[usize]) -> Data {
 
 /// A tensor of `dims` whose value at each position is that of `tensor` at the sum of its `steps`; none where it is too large.
 pub(super) fn gather(tensor: &Tensor, dims: &[usize], steps: &[usize], start: usize) -> Option<Tensor> {
-    let len = len(dims)?;
+    let len = len(dims, tensor.data.len())?;
     let mut indices = vec![start; len];
     let mut repeat = len;
     for (&extent, &step) in dims.iter().zip(steps) {
@@ -31,10 +31,10 @@ pub(super) fn gather(tensor: &Tensor, dims: &[usize], steps: &[usize], start: us
     Some(Tensor { dims: dims.to_vec(), data: pick(&tensor.data, &indices) })
 }
 
-/// How many values an array of `dims` has, where they are not too many.
-pub(super) fn len(dims: &[usize]) -> Option<usize> {
+/// How many values an array of `dims` has, where they are not too many for one that is computed from `from` values.
+pub(super) fn len(dims: &[usize], from: usize) -> Option<usize> {
     let product = dims.iter().try_fold(1usize, |product, &d| product.checked_mul(d));
-    product.filter(|&len| len <= MOST_VALUES)
+    product.filter(|&len| len <= from.max(MOST_GROWN))
 }
 
 /// Distance between neighbours along each axis.
@@ -47,7 +47,7 @@ pub(super) fn strides(dims: &[usize]) -> Vec<usize> {
 }
 
 /// Axis i of the result is axis `perm[i]` of the tensor.
-pub(super) fn transpose(tensor: &Tensor, perm: &[usize]) -> Option<Tensor> {
+pub(crate) fn transpose(tensor: &Tensor, perm: &[usize]) -> Option<Tensor> {
     let from = strides(&tensor.dims);
     let of = |values: &[usize]| perm.iter().map(|&axis| values.get(axis).copied()).collect::<Option<Vec<_>>>();
     (perm.len() == tensor.dims.len()).then_some(())?;

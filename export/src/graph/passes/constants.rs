@@ -92,6 +92,16 @@ mod tests {
         assert_eq!(filled, Some(Tensor::f32(&[1, 2], vec![0.5; 2])));
         let huge = result(vec![node("last", other("ConstantOfShape"), &["d"])], &[i("d", &[1 << 40, 2])]);
         assert_eq!(huge, None);
+        // Each list of shape arithmetic is the one before it twice.
+        let double = |n: usize| match n {
+            0 => node("shape", other("Shape"), &["x"]),
+            n => {
+                let before = if n == 1 { "shape.out".to_string() } else { format!("double{}.out", n - 1) };
+                node(&format!("double{n}"), Op::Concat { axis: 0 }, &[&before, &before])
+            }
+        };
+        let doubled = rewrite(&graph(&[3, 4, 5], (0..60).map(double).collect(), &[]), &[fold]);
+        assert_eq!(listing(&doubled).last(), Some(&("double59", "Concat")));
         let range = [("s", 1), ("e", 6), ("t", 2)].map(|(n, v)| (n, Tensor::i64(&[], vec![v])));
         let range = result(vec![node("last", other("Range"), &["s", "e", "t"])], &range);
         assert_eq!(range, Some(Tensor::i64(&[3], vec![1, 3, 5])));

@@ -2,17 +2,21 @@
 
 use super::prune_initializers;
 use crate::graph::Graph;
+use std::collections::HashSet;
 
 /// The graph without nodes that reach no output, and without unread constants.
 pub fn remove(graph: &Graph) -> Graph {
-    let mut graph = graph.clone();
+    let mut read: HashSet<&str> = graph.outputs.iter().map(|output| output.name.as_str()).collect();
+    let mut nodes = Vec::new();
     // Nodes are in topological order: from the end, each one's readers have been decided.
-    for i in (0..graph.nodes.len()).rev() {
-        let outputs = graph.nodes[i].outputs.clone();
-        if outputs.iter().all(|o| graph.readers(o).is_empty() && !graph.is_output(o)) {
-            graph.nodes.remove(i);
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().any(|output| read.contains(output.as_str())) {
+            read.extend(node.inputs.iter().map(String::as_str));
+            nodes.push(node.clone());
         }
     }
+    nodes.reverse();
+    let mut graph = Graph { nodes, ..graph.clone() };
     prune_initializers(&mut graph);
     graph
 }

@@ -97,7 +97,7 @@ pub(super) fn absorb_transpose(rw: &mut Rewriter, node: &Node) -> Option<Vec<Nod
     let mut steps = vec![0; before.len()];
     perm[1..].iter().zip(strides(&behind)).for_each(|(&axis, stride)| steps[axis - 1] = stride);
     let inputs = if is_transposed { columns } else { rows };
-    (super::arrays::len(&before) == Some(inputs)).then_some(())?;
+    (super::arrays::len(&before, inputs) == Some(inputs)).then_some(())?;
     let turned = if is_transposed {
         gather(weights, &[&[rows], before.as_slice()].concat(), &[&[columns], steps.as_slice()].concat(), 0)?
     } else {

@@ -17,6 +17,7 @@ mod pad;
 mod reduce;
 mod reshape;
 mod rewriter;
+mod select;
 mod sink;
 mod softmax;
 mod supported;
@@ -24,14 +25,16 @@ mod transpose;
 mod window;
 
 use super::{Dim, Graph, shape};
+pub(crate) use arrays::transpose as transpose_constant;
 use rewriter::{Rule, rewrite_of_batch};
+use std::collections::BTreeMap;
 pub use supported::{Unsupported, supported};
 
 /// What can be known before anything else, so that spelled-out activations show their constants.
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 24] = [
+const FORMS: [Rule; 27] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
@@ -48,6 +51,9 @@ const FORMS: [Rule; 24] = [
     sink::pool_before_reshape,
     lift::lift,
     window::resolve,
+    select::slice,
+    select::split,
+    select::absorb,
     lift::upright,
     pad::absorb,
     reduce::into_pool,
@@ -65,10 +71,36 @@ const PLACED: [Rule; 3] = [affine::collect, affine::absorb, affine::difference];
 const LEFT: [Rule; 4] =
     [pad::into_copy, affine::into_depthwise, transpose::leave_off_the_output, reshape::leave_off_the_output];
 
-/// Metadata of an input or output whose axes were in another order in the file.
-const CHANNELS_FIRST: &str = "channels first here; the axes of the imported file are in another order";
+/// Metadata of an input or output that had its channels last in the file.
+const CHANNELS_LAST: &str = "channels first here; the imported file has them last";
+/// Metadata of an input or output whose axes were in some other order in the file.
+const OTHER_ORDER: &str = "channels first here; the axes of the imported file are in another order";
 /// Metadata of an input or output that had other dimensions in the file.
 const SAME_ORDER: &str = "other dimensions here than in the imported file; the values are in the same order";
+
+/// Key of the metadata that says how an input or output was declared in the file that was imported.
+fn layout_key(value: &str) -> String {
+    format!("{value}.layout")
+}
+
+/// Whether a graph's metadata says of an input or output that the file that was imported has its channels last.
+pub fn had_channels_last(metadata: &BTreeMap<String, String>, value: &str) -> bool {
+    metadata.get(&layout_key(value)).is_some_and(|note| note == CHANNELS_LAST)
+}
+
+/// Whether it says that the axes were in an order that cannot be told.
+pub fn had_other_order(metadata: &BTreeMap<String, String>, value: &str) -> bool {
+    metadata.get(&layout_key(value)).is_some_and(|note| note == OTHER_ORDER)
+}
+
+/// The graph without what its metadata says of files that it was imported from.
+pub fn as_imported(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    for end in graph.inputs.iter().chain(&graph.outputs) {
+        graph.metadata.remove(&layout_key(&end.name));
+    }
+    graph
+}
 
 /// What a batch is called that a file had fixed.
 const BATCH: &str = "batch";
@@ -182,5 +214,25 @@ mod tests {
         let normal = normalize(&graph(&[1, 2, 2], nodes, &constants));
         assert_eq!(testing::listing(&normal), [("conv", "Conv")]);
         assert_eq!(normal.nodes[0].outputs, ["norm.out"]);
+    }
+
+    /// A normalization over C×L that no layer takes is lifted, and stays so where others read what is before it.
+    #[test]
+    fn what_is_lifted_does_not_sink_again() {
+        let constants = ["g", "b", "m", "v"].map(|name| (name, crate::graph::Tensor::f32(&[3], vec![2.0; 3])));
+        let constants = [&constants[..], &[("w", crate::graph::Tensor::f32(&[3, 3, 1], vec![1.0; 9]))]].concat();
+        let network = |first: Op, inputs: &[&str]| {
+            let nodes = vec![
+                node("first", first, inputs),
+                node("relu", Op::Relu, &["first.out"]),
+                node("norm", Op::BatchNorm { epsilon: 0.0 }, &["relu.out", "g", "b", "m", "v"]),
+                node("sum", Op::Add, &["norm.out", "relu.out"]),
+            ];
+            normalize(&graph(&[3, 8], nodes, &constants))
+        };
+        let convolutional = network(other("Conv"), &["x", "w"]);
+        let expected = [("first", "Conv"), ("relu", "Relu"), ("norm", "Conv"), ("sum", "Add")];
+        assert_eq!(testing::listing(&convolutional), expected);
+        assert_eq!(network(Op::Relu, &["x"]).nodes.len(), 6, "with a Reshape before it and one behind");
     }
 }

@@ -155,7 +155,7 @@ pub(super) fn into_copy(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let padding = Padding::of(rw, node).filter(|p| p.value == 0.0)?;
     let [channels, _, _] = rw.sample(node, 0)?[..] else { return None };
     let window = crate::graph::Window { pads: padding.edges()?, ..plain([1, 1]) };
-    let weights = Tensor::f32(&[channels, 1, 1, 1], vec![1.0; super::arrays::len(&[channels])?]);
+    let weights = Tensor::f32(&[channels, 1, 1, 1], vec![1.0; super::arrays::len(&[channels], 0)?]);
     let weights = rw.add_constant(&format!("{}.weight", node.name), weights);
     let inputs = vec![node.input(0)?.to_string(), weights];
     Some(vec![Node { op: Op::Conv { window, groups: channels }, inputs, ..node.clone() }])

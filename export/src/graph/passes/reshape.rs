@@ -44,7 +44,7 @@ pub(super) fn leave_off_the_output(rw: &mut Rewriter, node: &Node) -> Option<Vec
         node.outputs.first().filter(|o| is_reshape(&node.op) && is_map && rw.is_output(o) && rw.readers(o) == 1)?;
     let output = output.clone();
     let bypassed = rw.bypass(node)?;
-    rw.note(format!("{output}.layout"), super::SAME_ORDER);
+    rw.note_layout(&output, super::SAME_ORDER);
     Some(bypassed)
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use super::arrays::MOST_GROWN;
 use super::constants::Extents;
 use super::prune_initializers;
 use crate::graph::shape::{self, Shapes};
@@ -16,6 +17,10 @@ pub(super) type Rule = fn(&mut Rewriter, &Node) -> Option<Vec<Node>>;
 
 /// Most rewrites for each node of the graph before the rest of it is left as it is.
 const MOST_REWRITES: usize = 64;
+/// Most values of new constants, beside four times those of the file, before the rest of the graph is left as it is.
+const MOST_NEW_VALUES: usize = 16 * MOST_GROWN;
+/// Longest beginning of a new name, in bytes: each is made from another.
+const LONGEST_STEM: usize = 160;
 
 /// The graph after the rules.
 pub(super) fn rewrite(graph: &Graph, rules: &[Rule]) -> Graph {
@@ -29,7 +34,11 @@ pub(super) fn rewrite_of_batch(graph: &Graph, rules: &[Rule], file_batch: Option
     let mut left = graph.nodes.len().saturating_mul(MOST_REWRITES);
     while let Some(mut node) = queue.pop_front() {
         rewriter.follow_aliases(&mut node);
-        let wanted = if left > 0 { rules.iter().find_map(|rule| rule(&mut rewriter, &node)) } else { None };
+        let wanted = if left > 0 && rewriter.has_room() {
+            rules.iter().find_map(|rule| rule(&mut rewriter, &node))
+        } else {
+            None
+        };
         match wanted {
             Some(nodes) => {
                 left -= 1;
@@ -60,12 +69,18 @@ pub(super) struct Rewriter {
     pub(super) file_batch: Option<usize>,
     /// Shape arithmetic with the batch in it.
     pub(super) extents: HashMap<String, Extents>,
+    /// How many names begin with a stem.
+    numbers: HashMap<String, usize>,
+    /// Values of all constants, and how many there may be.
+    values: usize,
+    most_values: usize,
 }
 
 impl Rewriter {
     fn new(graph: &Graph) -> Self {
         let nodes = graph.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs).chain([&n.name]));
         let ends = graph.inputs.iter().chain(&graph.outputs).map(|v| &v.name);
+        let values = graph.initializers.values().map(|tensor| tensor.data.len()).sum::<usize>();
         let mut rewriter = Self {
             settled: Vec::new(),
             makers: HashMap::new(),
@@ -79,6 +94,9 @@ impl Rewriter {
             taken: nodes.chain(ends).chain(graph.initializers.keys()).cloned().collect(),
             file_batch: None,
             extents: HashMap::new(),
+            numbers: HashMap::new(),
+            values,
+            most_values: values.saturating_mul(5).saturating_add(MOST_NEW_VALUES),
         };
         graph.nodes.iter().for_each(|node| rewriter.count(node));
         for output in &graph.outputs {
@@ -93,20 +111,42 @@ impl Rewriter {
         }
     }
 
-    /// Takes one reader from each value, and removes the nodes that nobody reads any more.
+    /// Whether constants may be added.
+    fn has_room(&self) -> bool {
+        self.values <= self.most_values
+    }
+
+    /// Takes one reader from each value, and removes the nodes and the constants that nobody reads any more.
     fn forget(&mut self, values: &[String]) {
         let mut open = values.to_vec();
         while let Some(value) = open.pop() {
             let Some(count) = self.readers.get_mut(&value) else { continue };
             *count = count.saturating_sub(1);
-            let Some(&maker) = self.makers.get(&value).filter(|_| self.readers[&value] == 0) else { continue };
+            if *count > 0 {
+                continue;
+            }
+            let Some(&maker) = self.makers.get(&value) else {
+                self.drop_constant(&value);
+                continue;
+            };
             let readers = &self.readers;
             let unread = |o: &String| readers.get(o).is_none_or(|&count| count == 0);
             if let Some(node) = self.settled[maker].take_if(|n| n.outputs.iter().all(unread)) {
-                self.makers.retain(|_, made_by| *made_by != maker);
+                node.outputs.iter().for_each(|output| _ = self.makers.remove(output));
                 open.extend(node.inputs);
             }
         }
+    }
+
+    fn drop_constant(&mut self, value: &str) {
+        let dropped = if self.is_output(value) { None } else { self.constants.remove(value) };
+        self.values -= dropped.map_or(0, |tensor| tensor.data.len());
+    }
+
+    fn set_constant(&mut self, value: &str, tensor: Tensor) {
+        self.values += tensor.data.len();
+        let before = self.constants.insert(value.into(), tensor);
+        self.values -= before.map_or(0, |tensor| tensor.data.len());
     }
 
     fn alias(&self, value: &str) -> String {
@@ -210,17 +250,21 @@ impl Rewriter {
 impl Rewriter {
     /// A name that nothing has.
     pub(super) fn fresh(&mut self, stem: &str) -> String {
-        let numbered = (2..).map(|i| format!("{stem}_{i}"));
-        let mut candidates = std::iter::once(stem.to_string()).chain(numbered);
-        let name = candidates.find(|n| !self.taken.contains(n)).unwrap_or_default();
-        self.taken.insert(name.clone());
-        name
+        let stem = &stem[..stem.floor_char_boundary(LONGEST_STEM)];
+        let numbers = self.numbers.entry(stem.into()).or_default();
+        loop {
+            *numbers += 1;
+            let name = if *numbers == 1 { stem.to_string() } else { format!("{stem}_{numbers}") };
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 
     /// A new constant; its name begins with `stem`.
     pub(super) fn add_constant(&mut self, stem: &str, tensor: Tensor) -> String {
         let name = self.fresh(stem);
-        self.constants.insert(name.clone(), tensor);
+        self.set_constant(&name, tensor);
         name
     }
 
@@ -229,7 +273,7 @@ impl Rewriter {
         if self.readers(name) > 1 {
             return self.add_constant(&format!("{name}.folded"), tensor);
         }
-        self.constants.insert(name.into(), tensor);
+        self.set_constant(name, tensor);
         self.taken.insert(name.into());
         name.into()
     }
@@ -244,10 +288,10 @@ impl Rewriter {
     /// Makes the output of `node` a constant.
     pub(super) fn become_constant(&mut self, node: &Node, tensor: Tensor) -> Option<Vec<Node>> {
         let [output] = node.outputs.as_slice() else { return None };
-        if self.is_output(output) {
+        if self.is_output(output) || self.values + tensor.data.len() > self.most_values {
             return None;
         }
-        self.constants.insert(output.clone(), tensor);
+        self.set_constant(output, tensor);
         Some(Vec::new())
     }
 
@@ -291,15 +335,19 @@ impl Rewriter {
         input.shape.truncate(1);
         input.shape.extend(sample.iter().map(|&d| Dim::Fixed(d)));
         self.shapes.insert(value.into(), input.clone());
-        self.note(format!("{value}.layout"), note);
+        self.note_layout(value, note);
         Some(())
     }
 
-    /// Notes how an input or output is declared; that its axes were in another order says more than that it had others.
-    pub(super) fn note(&mut self, key: String, note: &str) {
-        let noted = self.metadata.entry(key).or_insert_with(|| note.into());
-        if note == super::CHANNELS_FIRST {
-            *noted = note.into();
-        }
+    /// Notes how an input or output is declared in the file; that its axes were in another order says more than that it had others.
+    pub(super) fn note_layout(&mut self, value: &str, note: &str) {
+        let noted = self.metadata.entry(super::layout_key(value)).or_insert_with(|| note.into());
+        *noted = match noted.as_str() {
+            super::SAME_ORDER => note.into(),
+            _ if note == super::SAME_ORDER => return,
+            // Turned twice.
+            before if before != note => super::OTHER_ORDER.into(),
+            _ => return,
+        };
     }
 }

@@ -17,6 +17,10 @@ enum Move {
 /// An elementwise operator, a Concat or a Softmax whose operands have been moved moves first.
 pub(super) fn sink(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let first = node.inputs.iter().find_map(|input| moved(rw, input))?;
+    if matches!(node.op, Op::Quantize { .. } | Op::Dequantize { .. }) {
+        // One scale for all; and what reshapes stays among bytes, as files have it.
+        (rw.constant(node, 1)?.data.len() == 1 && matches!(first.0, Move::Transpose(_))).then_some(())?;
+    }
     let mut inputs = Vec::new();
     for input in node.inputs.iter().take(operands(&node.op)?) {
         inputs.push(match moved(rw, input) {
@@ -43,7 +47,7 @@ pub(super) fn sink(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
 fn operands(op: &Op) -> Option<usize> {
     match op {
         Op::Relu | Op::Clip { .. } | Op::Activation(_) | Op::Softmax { .. } | Op::LogSoftmax { .. } => Some(1),
-        Op::BatchNorm { .. } => Some(1),
+        Op::BatchNorm { .. } | Op::Quantize { .. } | Op::Dequantize { .. } => Some(1),
         Op::Add | Op::Mul => Some(2),
         Op::Concat { .. } => Some(usize::MAX),
         Op::Other { op_type, .. } => match op_type.as_str() {
@@ -95,6 +99,8 @@ fn before(op: &Op, first: &Move) -> Option<Op> {
         (Op::Softmax { .. } | Op::LogSoftmax { .. }, Move::Reshape(..)) => None,
         (Op::Concat { axis: 1 }, Move::Reshape(..)) => keeps_channels.then(|| op.clone()),
         (Op::Concat { .. }, Move::Reshape(..)) => None,
+        // Over samples of C×L it would be lifted again.
+        (Op::BatchNorm { .. }, Move::Reshape(from, _)) => (keeps_channels && from.len() != 2).then(|| op.clone()),
         (Op::BatchNorm { .. }, _) => keeps_channels.then(|| op.clone()),
         _ => Some(op.clone()),
     }
@@ -137,7 +143,10 @@ pub(super) fn turned(constant: &Tensor, perm: &[usize]) -> Option<Tensor> {
 /// The operand of an elementwise operator whose other inputs are constants.
 pub(super) fn only_operand(rw: &Rewriter, node: &Node) -> Option<usize> {
     let count = operands(&node.op).filter(|&count| count <= 2)?;
-    let is_alike = !matches!(node.op, Op::BatchNorm { .. } | Op::Softmax { .. } | Op::LogSoftmax { .. });
+    let is_alike = !matches!(
+        node.op,
+        Op::BatchNorm { .. } | Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Quantize { .. } | Op::Dequantize { .. }
+    );
     let mut open = (0..count).filter(|&position| rw.constant(node, position).is_none());
     match (open.next(), open.next()) {
         (Some(operand), None) if is_alike => Some(operand),

@@ -1,5 +1,6 @@
 //! What a network has that cannot be carried, all of it at once, each with what to do instead.
 
+use super::arrays::MOST_GROWN;
 use crate::graph::shape::{self, Shapes, sample_dims};
 use crate::graph::{Attribute, BEFORE_OPSET_13, Graph, Node, Op, ValueInfo};
 
@@ -20,7 +21,7 @@ fn things(count: usize) -> String {
 /// # Errors
 /// All that is not, at once.
 pub fn supported(graph: &Graph) -> Result<(), Unsupported> {
-    let shapes = known_shapes(graph);
+    let shapes = shape::known(graph);
     let look = Look { graph, shapes: &shapes };
     let mut complaints: Vec<String> = look.ends();
     complaints.extend(
@@ -30,17 +31,6 @@ pub fn supported(graph: &Graph) -> Result<(), Unsupported> {
         complaints.extend(shape::infer(graph).err().map(|error| error.to_string()));
     }
     if complaints.is_empty() { Ok(()) } else { Err(Unsupported { nodes: complaints }) }
-}
-
-/// Shapes as far as they can be known.
-fn known_shapes(graph: &Graph) -> Shapes {
-    let mut shapes: Shapes = graph.inputs.iter().map(|i| (i.name.clone(), i.clone())).collect();
-    for node in &graph.nodes {
-        if let Ok(info) = shape::of_output(&graph.initializers, &shapes, node) {
-            shapes.insert(info.name.clone(), info);
-        }
-    }
-    shapes
 }
 
 struct Look<'a> {
@@ -109,6 +99,10 @@ impl Look<'_> {
         node.input(0).is_some_and(|value| !is_known(value))
     }
 
+    fn is_constant(&self, value: &str) -> bool {
+        value.is_empty() || self.graph.initializers.contains_key(value)
+    }
+
     fn complaint(&self, node: &Node) -> Option<String> {
         // A Softmax may stand before the ArgMax that ends the network.
         let is_last = || match self.graph.readers(node.outputs.first().map_or("", String::as_str))[..] {
@@ -121,6 +115,9 @@ impl Look<'_> {
         match &node.op {
             // What it would be in another place cannot be said behind a node without a shape: that one is named.
             Op::Other { op_type, .. } if self.is_behind_unknown(node) && HAS_FORMS.contains(&op_type.as_str()) => None,
+            Op::Other { .. } if !node.inputs.is_empty() && node.inputs.iter().all(|i| self.is_constant(i)) => Some(format!(
+                "it computes a constant that is not computed here, or one of more than {MOST_GROWN} values: compute it in the exporter (onnxsim does)"
+            )),
             Op::Other { op_type, .. } => Some(instead(op_type).into()),
             Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !constant_weights(self.graph, node) => {
                 Some("its weights are computed, and constant ones are expected".into())
@@ -132,7 +129,7 @@ impl Look<'_> {
             }
             Op::MatMul => Some("expected rows N×K by constant weights K×O".into()),
             Op::Mul if !is_constant(0) && !is_constant(1) => Some(
-                "a product of two activations (an attention or squeeze-and-excitation gate) has no int8 form here: train the block without its gate".into(),
+                "a product of two activations has no int8 form here: a gate that is the mean of the whole map (squeeze-and-excitation) is known only after its last row, when the first rows are gone. x · Sigmoid(x) and x · HardSigmoid(x) are carried; train the block without its gate, or with a gate of that kind".into(),
             ),
             Op::Mul | Op::Add if is_constant(0) || is_constant(1) => {
                 Some("its constant has other dimensions than one value, or one a channel: make it one a channel, or end the network before it".into())
@@ -158,7 +155,7 @@ impl Look<'_> {
 }
 
 /// Operators that the passes rewrite where they know the shape before them.
-const HAS_FORMS: [&str; 18] = [
+const HAS_FORMS: [&str; 19] = [
     "AveragePool",
     "Cast",
     "Clip",
@@ -173,6 +170,7 @@ const HAS_FORMS: [&str; 18] = [
     "ReduceMax",
     "ReduceMean",
     "Slice",
+    "Split",
     "Squeeze",
     "Sub",
     "Transpose",
@@ -239,11 +237,15 @@ fn instead(op_type: &str) -> &'static str {
         }
         "ReduceMean" | "ReduceMax" => "expected a reduction over height and width (axes 2 and 3)",
         "ReduceSum" | "ReduceMin" | "ReduceL2" | "ReduceProd" => "use a mean or a maximum over height and width",
-        "Split" | "Slice" | "Gather" | "GatherElements" => {
-            "parts of a value cannot be taken: give each branch a convolution of its own"
+        "Split" | "Slice" => {
+            "parts can be taken of a map's channels: axis 1 of N×C×H×W, constant bounds, steps forward; crop in the code before the network"
+        }
+        "Gather" | "GatherElements" => {
+            "expected constants to pick from: take channels by Slice or Split, or by a 1×1 convolution of ones and zeros"
         }
         "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "MaxUnpool" => {
-            "maps cannot grow: the road is for classifiers and detectors of one scale; end the network before it"
+            "maps cannot grow, as no kernel makes several rows of one: detect at one scale, or end the network before it and enlarge its result, which \
+             nearest neighbours do exactly in the code around it"
         }
         "LSTM" | "GRU" | "RNN" | "Scan" | "Loop" | "If" => {
             "there is no state and no control flow: use convolutions over time"

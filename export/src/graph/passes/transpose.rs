@@ -84,7 +84,8 @@ fn at_the_input(rw: &mut Rewriter, node: &Node, x: &str, perm: &[usize], to: &[u
         scaling.outputs = vec![last.clone()];
         turned.push(scaling);
     }
-    rw.declare_input(&value, to, super::CHANNELS_FIRST)?;
+    let from_last: Vec<usize> = [0, perm.len() - 1].into_iter().chain(1..perm.len() - 1).collect();
+    rw.declare_input(&value, to, if perm == from_last { super::CHANNELS_LAST } else { super::OTHER_ORDER })?;
     let Some(end) = turned.last_mut() else { return rw.bypass(node) };
     end.outputs = node.outputs.clone();
     Some(turned)
@@ -109,10 +110,11 @@ fn before_a_reshape(rw: &mut Rewriter, node: &Node, x: &str, perm: &[usize], to:
 
 /// A Transpose that makes an output of the graph is left off, and the output declared in the order that it is made in.
 pub(super) fn leave_off_the_output(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
-    permutation(rw, node)?;
+    let perm = permutation(rw, node)?;
     let output = node.outputs.first().filter(|o| rw.is_output(o) && rw.readers(o) == 1)?.clone();
     let bypassed = rw.bypass(node)?;
-    rw.note(format!("{output}.layout"), super::CHANNELS_FIRST);
+    let to_last: Vec<usize> = [0].into_iter().chain(2..perm.len()).chain([1]).collect();
+    rw.note_layout(&output, if perm == to_last { super::CHANNELS_LAST } else { super::OTHER_ORDER });
     Some(bypassed)
 }
 
@@ -149,7 +151,7 @@ mod tests {
         let declared = simplified(&graph(&[4, 5, 2], nodes, &[]));
         assert_eq!(listing(&declared), [("relu", "Relu")]);
         assert_eq!(shape::display(&declared.inputs[0].shape), "batch×2×4×5");
-        assert!(declared.metadata["x.layout"].starts_with("channels first"));
+        assert!(crate::graph::passes::had_channels_last(&declared.metadata, "x"));
     }
 
     /// Pixels scaled by 2 and shifted by one value a channel, channels last.
@@ -209,6 +211,6 @@ mod tests {
         let declared = rewrite(&graph(&[2, 4, 5], nodes, &[]), &[leave_off_the_output]);
         assert_eq!(listing(&declared), [("relu", "Relu")]);
         assert_eq!(shape::display(&declared.outputs[0].shape), "batch×2×4×5");
-        assert!(declared.metadata["t.out.layout"].starts_with("channels first"));
+        assert!(crate::graph::passes::had_channels_last(&declared.metadata, "t.out"));
     }
 }

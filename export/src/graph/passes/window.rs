@@ -14,8 +14,7 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let new = |op| Some(vec![Node { op, outputs: node.outputs[..1].to_vec(), ..node.clone() }]);
     match op_type.as_str() {
         "Conv" => {
-            let &[_, _, kernel_height, kernel_width] = rw.constant(node, 1)?.dims.as_slice() else { return None };
-            let kernel = attributes.sizes("kernel_shape", [kernel_height, kernel_width])?;
+            let kernel = attributes.sizes("kernel_shape", kernel_of(rw, node.input(1)?)?)?;
             let groups = usize::try_from(attributes.int("group", 1)?).ok()?;
             new(Op::Conv { window: Resolver { attributes, kernel, input }.window()?.window, groups })
         }
@@ -42,6 +41,16 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     }
 }
 
+/// Height and width of weights, constant or behind a DequantizeLinear.
+fn kernel_of(rw: &Rewriter, weights: &str) -> Option<[usize; 2]> {
+    let quantized = || rw.maker(weights).filter(|maker| matches!(maker.op, Op::Dequantize { .. }));
+    let constant = rw.tensor(weights).or_else(|| rw.constant(quantized()?, 0))?;
+    match constant.dims[..] {
+        [_, _, height, width] => Some([height, width]),
+        _ => None,
+    }
+}
+
 /// A window over the whole input.
 pub(super) fn plain(kernel: [usize; 2]) -> Window {
     Window { kernel, strides: [1, 1], dilations: [1, 1], pads: [0; 4] }
@@ -50,7 +59,7 @@ pub(super) fn plain(kernel: [usize; 2]) -> Window {
 /// A mean of taps that are apart: a depthwise convolution with equal weights.
 fn mean_of_taps(rw: &mut Rewriter, node: &Node, window: Window, channels: usize) -> Option<Vec<Node>> {
     let taps = window.kernel[0].checked_mul(window.kernel[1])?;
-    let len = super::arrays::len(&[channels, taps])?;
+    let len = super::arrays::len(&[channels, taps], 0)?;
     let weights = Tensor::f32(&[channels, 1, window.kernel[0], window.kernel[1]], vec![1.0 / taps as f32; len]);
     let weights = rw.add_constant(&format!("{}.weight", node.name), weights);
     let inputs = vec![node.input(0)?.to_string(), weights];

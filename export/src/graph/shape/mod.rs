@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Dim, Graph, Node, Tensor, ValueInfo, Window};
+use super::{Dim, Graph, MAX_RANK, MAX_VALUES, Node, Tensor, ValueInfo, Window};
 use operators::Known;
 
 /// Type and shape of every input and every node's output, by name.
@@ -87,6 +87,12 @@ pub enum Cause {
     /// A dimension that must be a number is a symbol, or a product overflows.
     #[error("shape {0} has a symbol where a number is needed, or more values than fit in memory")]
     NotFixed(String),
+    /// More dimensions, or more values a sample, than any network for a microcontroller has.
+    #[error("it makes {found}, and at most {MAX_RANK} dimensions and {MAX_VALUES} values a sample are expected")]
+    Large {
+        /// The output's shape, or how many dimensions it has.
+        found: String,
+    },
     /// The operator is not known.
     #[error("the operator is not supported, so its output's shape is unknown")]
     UnknownOperator,
@@ -108,12 +114,29 @@ pub fn infer(graph: &Graph) -> Result<Shapes, ShapeError> {
     Ok(shapes)
 }
 
+/// Shapes of the values of `graph`, as far as they are known.
+pub fn known(graph: &Graph) -> Shapes {
+    let mut shapes: Shapes = graph.inputs.iter().map(|i| (i.name.clone(), i.clone())).collect();
+    for node in &graph.nodes {
+        if let Ok(info) = of_output(&graph.initializers, &shapes, node) {
+            shapes.insert(info.name.clone(), info);
+        }
+    }
+    shapes
+}
+
 /// Type and shape of the first output of `node`, from the constants and the shapes before it.
 ///
 /// # Errors
 /// Why it has none.
 pub fn of_output(constants: &BTreeMap<String, Tensor>, shapes: &Shapes, node: &Node) -> Result<ValueInfo, Cause> {
     let (dtype, shape) = Known { constants, shapes, node }.output()?;
+    if shape.len() > MAX_RANK {
+        return Err(Cause::Large { found: format!("a value of {} dimensions", shape.len()) });
+    }
+    if product(shape.iter().filter_map(fixed)).is_none_or(|values| values > MAX_VALUES) {
+        return Err(Cause::Large { found: display(&shape) });
+    }
     Ok(ValueInfo { name: node.outputs.first().cloned().unwrap_or_default(), dtype, shape })
 }
 

@@ -25,6 +25,7 @@ mod constant_operand;
 mod constants;
 mod float;
 mod fold;
+mod gates;
 mod layer;
 mod operator_form;
 mod pads;

@@ -1,10 +1,16 @@
-//! A matrix that is turned after it was dequantized, as PyTorch writes its linear layers, is a matrix stored the other way.
+//! Weights that are turned after they were dequantized are weights stored the other way: matrices, as PyTorch writes its linear layers, and kernels
+//! with their channels last, as TensorFlow Lite stores them.
 
-use crate::graph::{Attribute, Graph, Node, Op};
+use crate::graph::{Attribute, Graph, Node, Op, passes};
 
-/// The graph with layers that read such matrices as they are stored.
+/// The graph with layers that read such weights as they are stored.
 pub(super) fn absorb(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
+    for index in 0..graph.nodes.len() {
+        if let Some(stored) = turned_kernel(&mut graph, index) {
+            graph.nodes[index] = stored;
+        }
+    }
     for index in 0..graph.nodes.len() {
         let transposed = match graph.nodes[index].op {
             Op::Gemm { transposed } => !transposed,
@@ -19,6 +25,25 @@ pub(super) fn absorb(graph: &Graph) -> Graph {
         }
     }
     graph
+}
+
+/// In place of a Transpose of a dequantized kernel, a DequantizeLinear of the kernel turned.
+fn turned_kernel(graph: &mut Graph, index: usize) -> Option<Node> {
+    let node = graph.nodes[index].clone();
+    let behind = graph.nodes[graph.producer(node.input(0)?)?].clone();
+    let (Op::Dequantize { axis }, kernel) = (&behind.op, graph.constant(&behind, 0)?) else { return None };
+    let rank = kernel.dims.len();
+    let perm = node.op.other("Transpose")?.positions("perm", rank, (0..rank).rev().collect())?;
+    let is_permutation = rank > 2 && perm.len() == rank && (0..rank).all(|axis| perm.contains(&axis));
+    is_permutation.then_some(())?;
+    let from_front = if *axis < 0 { axis.checked_add(rank as i64)? } else { *axis };
+    let axis = perm.iter().position(|&from| from as i64 == from_front).unwrap_or(0) as i64;
+    let kernel = passes::transpose_constant(kernel, &perm)?;
+    let name = format!("{}.stored", node.outputs.first()?);
+    (!graph.initializers.contains_key(&name)).then_some(())?;
+    graph.initializers.insert(name.clone(), kernel);
+    let inputs = [&[name], &behind.inputs[1..]].concat();
+    Some(Node { op: Op::Dequantize { axis }, inputs, ..node })
 }
 
 /// Whether `node` turns a dequantized constant matrix.

@@ -2,7 +2,7 @@
 
 use super::super::arrays::{common, expand, gather, len, pick, transpose};
 use crate::graph::attributes::positions;
-use crate::graph::{Attribute, Attributes, Data, Op, Tensor};
+use crate::graph::{Attribute, Attributes, Data, MAX_RANK, Op, Tensor};
 
 /// ONNX's number of float32.
 pub(super) const FLOAT: i64 = 1;
@@ -24,8 +24,8 @@ pub(super) fn evaluate(op: &Op, inputs: &[Option<&Tensor>]) -> Option<Tensor> {
         Op::Reshape => reshape(first, ints(1)?),
         Op::Flatten { axis } => {
             let at = positions(&[*axis], first.dims.len() + 1)?[0];
-            let dims = [&first.dims[..at], &first.dims[at..]].map(len);
-            Some(Tensor { dims: vec![dims[0]?, dims[1]?], data: first.data.clone() })
+            let [before, after] = [&first.dims[..at], &first.dims[at..]].map(|dims| len(dims, first.data.len()));
+            Some(Tensor { dims: vec![before?, after?], data: first.data.clone() })
         }
         Op::Other { op_type, attributes } => {
             let attributes = Attributes(attributes);
@@ -100,17 +100,24 @@ pub(super) fn cast(tensor: &Tensor, to: i64) -> Option<Tensor> {
 }
 
 fn extents(target: &[i64]) -> Option<Vec<usize>> {
+    (target.len() <= MAX_RANK).then_some(())?;
     target.iter().map(|&t| usize::try_from(t).ok()).collect()
 }
 
 fn reshape(tensor: &Tensor, target: &[i64]) -> Option<Tensor> {
+    (target.len() <= MAX_RANK).then_some(())?;
     let copied = |(axis, &t): (usize, &i64)| if t == 0 { tensor.dims.get(axis).map(|&d| d as i64) } else { Some(t) };
     let target: Vec<i64> = target.iter().enumerate().map(copied).collect::<Option<_>>()?;
     let given =
         target.iter().filter(|&&t| t != -1).try_fold(1usize, |p, &t| p.checked_mul(usize::try_from(t).ok()?))?;
     let rest = tensor.data.len().checked_div(given)?;
     let dims: Vec<usize> = target.iter().map(|&t| usize::try_from(t).unwrap_or(rest)).collect();
-    (len(&dims) == Some(tensor.data.len())).then(|| Tensor { dims, data: tensor.data.clone() })
+    is_len_of(&dims, tensor).then(|| Tensor { dims, data: tensor.data.clone() })
+}
+
+/// Whether an array of `dims` has as many values as `tensor`.
+fn is_len_of(dims: &[usize], tensor: &Tensor) -> bool {
+    len(dims, tensor.data.len()) == Some(tensor.data.len())
 }
 
 fn squeeze(tensor: &Tensor, axes: Option<&[i64]>) -> Option<Tensor> {
@@ -122,11 +129,11 @@ fn squeeze(tensor: &Tensor, axes: Option<&[i64]>) -> Option<Tensor> {
     (axes != Some(None)).then_some(())?;
     let dims: Vec<usize> =
         tensor.dims.iter().enumerate().filter(|&(axis, &dim)| !goes(axis, dim)).map(|(_, &dim)| dim).collect();
-    (len(&dims) == Some(tensor.data.len())).then(|| Tensor { dims, data: tensor.data.clone() })
+    is_len_of(&dims, tensor).then(|| Tensor { dims, data: tensor.data.clone() })
 }
 
 fn unsqueeze(tensor: &Tensor, axes: &[i64]) -> Option<Tensor> {
-    let rank = tensor.dims.len() + axes.len();
+    let rank = Some(tensor.dims.len() + axes.len()).filter(|&rank| rank <= MAX_RANK)?;
     let axes = positions(axes, rank)?;
     let mut old = tensor.dims.iter();
     let dims: Vec<usize> = (0..rank)
@@ -145,8 +152,9 @@ fn concat(axis: i64, parts: &[&Tensor]) -> Option<Tensor> {
     parts.iter().all(fits).then_some(())?;
     let mut dims = first.dims.clone();
     dims[at] = parts.iter().try_fold(0usize, |sum, t| sum.checked_add(t.dims[at]))?;
-    let (outer, inner) = (len(&dims[..at])?, len(&dims[at + 1..])?);
-    len(&dims)?;
+    let from = parts.iter().map(|t| t.data.len()).sum();
+    let (outer, inner) = (len(&dims[..at], from)?, len(&dims[at + 1..], from)?);
+    len(&dims, from)?;
     // All parts one after another, and then picked in turns.
     let starts = parts.iter().scan(0, |start, t| {
         *start += t.data.len();
@@ -177,6 +185,8 @@ fn take(tensor: &Tensor, indices: &Tensor, axis: i64) -> Option<Tensor> {
     let at = positions(&[axis], tensor.dims.len())?[0];
     let picked = positions(indices.as_i64()?, tensor.dims[at])?;
     let dims = [&tensor.dims[..at], &indices.dims, &tensor.dims[at + 1..]].concat();
+    (dims.len() <= MAX_RANK).then_some(())?;
+    let len = |dims| len(dims, tensor.data.len());
     let (outer, inner, total) = (len(&tensor.dims[..at])?, len(&tensor.dims[at + 1..])?, len(&dims)?);
     let mut from = Vec::with_capacity(total);
     for row in 0..outer {
@@ -227,6 +237,6 @@ fn range(start: &[i64], end: &[i64], step: &[i64]) -> Option<Tensor> {
     let span = end.checked_sub(start)?.checked_mul(step.signum())?;
     let step_len = Some(step.unsigned_abs()).filter(|&step| step != 0)?;
     let count = (span.max(0) as u64).div_ceil(step_len) as usize;
-    len(&[count])?;
+    len(&[count], 0)?;
     Some(Tensor::i64(&[count], (0..count as i64).map(|i| start + i * step).collect()))
 }

@@ -4,6 +4,9 @@ use super::super::rewriter::Rewriter;
 use crate::graph::attributes::positions;
 use crate::graph::{Data, Dim, Node, Op, Tensor};
 
+/// Most extents of a list: more than dimensions there are, as lists are joined before parts of them are taken.
+const MOST_EXTENTS: usize = 256;
+
 /// A scalar or a list of integers; none stands for the batch, whatever its size.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Extents {
@@ -39,9 +42,11 @@ impl Extents {
 
 /// What `node` makes of a shape, or of what was made of one; none where it is something else.
 pub(super) fn of(rw: &Rewriter, node: &Node) -> Option<Extents> {
-    if node.op.other("Shape").is_some() {
-        return shape(rw, node);
-    }
+    let extents = if node.op.other("Shape").is_some() { shape(rw, node) } else { arithmetic(rw, node) };
+    extents.filter(|extents| extents.values.len() <= MOST_EXTENTS)
+}
+
+fn arithmetic(rw: &Rewriter, node: &Node) -> Option<Extents> {
     node.inputs.iter().any(|i| rw.extents.contains_key(i)).then_some(())?;
     let input = |position: usize| Extents::read(rw, node.input(position)?);
     let numbers = |position: usize| rw.constant(node, position)?.as_i64();

@@ -411,3 +411,49 @@ fn padding_apart_is_padding_of_the_layer() {
         assert_eq!(network.tensors[1].shape, [2, 3, 4]);
     }
 }
+
+/// Silu as Sigmoid and Mul in place of the small network's pool, the gate quantized by itself or not.
+#[test]
+fn a_gate_of_the_value_itself_is_a_function() {
+    for quantized in [true, false] {
+        let network = changed(|graph| {
+            set("gate.scale", &[], Data::F32(vec![1.0 / 256.0]))(graph);
+            set("gate.zero_point", &[], Data::I8(vec![-128]))(graph);
+            let pool = index(graph, "pool");
+            let sigmoid = Node::new("sigmoid", Op::Activation(Activation::Sigmoid), &["a"], "gate.float");
+            let pair = [
+                ("quantize", Op::Quantize { axis: 0 }, "float", "quantized"),
+                ("dequantize", Op::Dequantize { axis: 0 }, "quantized", "real"),
+            ];
+            let pair = pair.map(|(name, op, from, to)| {
+                Node::new(
+                    &format!("gate.{name}"),
+                    op,
+                    &[&format!("gate.{from}"), "gate.scale", "gate.zero_point"],
+                    &format!("gate.{to}"),
+                )
+            });
+            let gate = if quantized { "gate.real" } else { "gate.float" };
+            let product = Node::new("pool", Op::Mul, &[gate, "a"], "p.float");
+            let between = if quantized { pair.to_vec() } else { vec![] };
+            graph.nodes.splice(pool..=pool, [vec![sigmoid], between, vec![product]].concat());
+        });
+        let function = QuantOp::Activation { function: Activation::Silu };
+        assert_eq!((&network.nodes[1].op, &network.nodes[1].inputs[..]), (&function, &[1][..]), "{quantized}");
+        assert_eq!(network.nodes.len(), 3);
+    }
+}
+
+/// O×H×W×I, turned after its DequantizeLinear.
+#[test]
+fn a_kernel_with_its_channels_last_is_turned_on_reading() {
+    let turned = changed(|graph| {
+        set("conv.weight.quantized", &[2, 1, 1, 1], Data::I8(vec![127, -127]))(graph);
+        let conv = index(graph, "conv");
+        let perm = [("perm".to_string(), Attribute::Ints(vec![0, 3, 1, 2]))].into();
+        let op = Op::Other { op_type: "Transpose".into(), attributes: perm };
+        graph.nodes[conv].inputs[1] = "kernel".into();
+        graph.nodes.insert(conv, Node::new("turn", op, &["conv.weight"], "kernel"));
+    });
+    assert_eq!(turned, small());
+}
