@@ -155,28 +155,32 @@ unsafe fn segments_of<const USES: u128>(step: &Step, rows: &Rows, first: *mut Se
     let input = step.input;
     let landed = if const { Uses(USES).lands() } { rows.landed() } else { None };
     // Rows of a window of one row do not land.
-    let walks = step.operator.row_steps(input) - landed.is_some() as usize;
-    let (start, count, next) = rows.run_of_rows(input.rows_a_step() * input.slot_len(), walks);
+    let (rows_a_step, row_steps) = match const { Uses(USES).stacks() } {
+        true => (input.rows_a_step(), step.operator.row_steps(input)),
+        false => (1, step.operator.window[0] as usize),
+    };
+    let walks = row_steps - landed.is_some() as usize;
+    let (start, count, next) = rows.run_of_rows(rows_a_step * input.slot_len(), walks);
     let left = step.padded_start(0) * input.lanes();
     let segment = |start: *const u8, walks| Segment {
         start: start.wrapping_add(left),
         steps: walks as u32 * input.planes as u32,
     };
-    let mut end = first.wrapping_add(1);
+    let mut written = 1;
     // SAFETY: the caller's. A window that is one pixel wide and more than one high is parted, and what is written beside the first segment is of other
     // rows of the window.
     unsafe {
         first.write(segment(start, count));
         if count < walks {
-            end.write(segment(next, walks - count));
-            end = end.wrapping_add(1);
+            first.wrapping_add(1).write(segment(next, walks - count));
+            written = 2;
         }
         if let Some(landed) = landed {
-            end.write(segment(landed, 1));
-            end = end.wrapping_add(1);
+            first.wrapping_add(written).write(segment(landed, 1));
+            written += 1;
         }
     }
-    (end.addr() - first.addr()) / size_of::<Segment>()
+    written
 }
 
 /// The same where rows, or the taps of one, are apart.
