@@ -1,6 +1,7 @@
 //! The processor's clock as a stopwatch: cycles on the chip, nanoseconds of instructions under QEMU's `-icount shift=0`.
 
 use crate::cpu::{self, CLOCK_MASK};
+use crate::network::Engine;
 
 /// Sums up laps. A lap may last 2^24 ticks (a second at 16 MHz), and so many laps 2^32.
 pub struct Stopwatch {
@@ -29,6 +30,15 @@ impl Stopwatch {
         self.ticks = self.ticks.saturating_add(ticks);
         self.last = now;
         ticks
+    }
+
+    /// Gives the engine a row, a lap for each of the operators' steps: a whole row of a large network may be longer than a lap can be.
+    #[inline]
+    pub fn push_row<'e>(&mut self, engine: &'e mut Engine, row: &[i8]) -> Option<&'e [i8]> {
+        self.resume();
+        let answer = engine.push_row_with(row, &mut |_| _ = self.lap());
+        self.lap();
+        answer.ok().flatten()
     }
 
     /// Ticks of the laps since they were last taken; 0 on a chip without a clock.

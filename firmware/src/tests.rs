@@ -1,6 +1,8 @@
 //! The table of boards against the files that cannot take it in.
 
 use crate::boards::{BOARDS, Board, CORES, Region, SUBSETS, find};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 const MANIFEST: &str = include_str!("../Cargo.toml");
@@ -27,6 +29,19 @@ fn every_board_has_its_feature_alias_and_page() {
             check("README.md", README, &format!("-M {} ", qemu.machine));
         }
     }
+}
+
+/// `cargo run` at the root is `export`: cargo takes no default where two packages have one.
+#[test]
+fn one_package_is_what_cargo_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest =
+        |folder: &str| fs::read_to_string(root.join(folder).join("Cargo.toml")).expect("a member's manifest");
+    let members = manifest("");
+    let (_, members) = members.split_once("members = [").expect("a workspace");
+    let members = members.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2);
+    let defaults: Vec<&str> = members.filter(|member| manifest(member).contains("\ndefault-run")).collect();
+    assert_eq!(defaults, ["export"]);
 }
 
 /// A kind of memory, `NVM` or `RAM`, and its first address and the one behind its last.

@@ -9,6 +9,9 @@ use std::{fmt, io};
 /// Bytes of the longest reply with its checksum: the answer of a network of 65,536 classes.
 const MAX_FRAME_LEN: usize = 13 + (1 << 16) + CHECKSUM_LEN;
 
+/// Bytes of noise, and of replies to earlier requests, that a reply may come after; a chip that talks without end is no chip of ours.
+const NOISE_LEN: usize = 4096;
+
 /// How often a request, or an image's way through its rows, may fail before the chip is given up.
 const ATTEMPTS: usize = 8;
 
@@ -114,8 +117,7 @@ impl<L: Line> Host<L> {
     /// # Errors
     /// No chip, or one that has other messages.
     pub fn connect(line: L) -> Result<Self, HostError> {
-        let nobody = Hello { version: 0, row_len: 0, rows: 0, answer_len: 0, plan_crc: 0, ticks_hz: 0 };
-        let mut host = Self { line, receiver: Default::default(), hello: nobody };
+        let mut host = Self { line, receiver: Default::default(), hello: Hello::default() };
         let hello = host.ask("hello", Request::Hello, |reply| match reply {
             Reply::Hello(hello) => Some(hello),
             _ => None,
@@ -205,9 +207,11 @@ impl<L: Line> Host<L> {
         Ok(self.line.send(&bytes)?)
     }
 
-    /// The next reply that `choose` takes; none where nothing comes any more.
+    /// The next reply that `choose` takes; none where nothing comes any more, or only what is no reply.
     fn reply<T>(&mut self, mut choose: impl FnMut(Reply) -> Option<T>) -> Result<Option<T>, HostError> {
-        while let Some(byte) = self.line.receive()? {
+        let longest = NOISE_LEN + 2 * self.hello.answer_len as usize;
+        for _ in 0..longest {
+            let Some(byte) = self.line.receive()? else { break };
             let reply = self.receiver.take(byte).and_then(Result::ok).and_then(Reply::parse);
             if let Some(chosen) = reply.and_then(&mut choose) {
                 return Ok(Some(chosen));

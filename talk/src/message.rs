@@ -61,8 +61,8 @@ pub enum Reply<'a> {
     SelfTest(SelfTest),
 }
 
-/// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who answers. Of another version only that is known, and the rest is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hello {
     /// [`VERSION`].
     pub version: u32,
@@ -122,14 +122,21 @@ impl<'a> Reply<'a> {
             Some(u32::from_le_bytes(*field))
         };
         let reply = match kind {
-            0x81 => Self::Hello(Hello {
-                version: field()?,
-                row_len: field()?,
-                rows: field()?,
-                answer_len: field()?,
-                plan_crc: field()?,
-                ticks_hz: field()?,
-            }),
+            0x81 => {
+                let version = field()?;
+                if version != VERSION {
+                    // Whatever the fields of that version are: who asks learns which it is.
+                    return Some(Self::Hello(Hello { version, ..Hello::default() }));
+                }
+                Self::Hello(Hello {
+                    version,
+                    row_len: field()?,
+                    rows: field()?,
+                    answer_len: field()?,
+                    plan_crc: field()?,
+                    ticks_hz: field()?,
+                })
+            }
             0x82 => Self::Waiting { row: field()?, image_crc: field()? },
             0x83 => {
                 let [image_crc, class, ticks] = [field()?, field()?, field()?];

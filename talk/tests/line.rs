@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use talk::chip::{Answer, Chip, Network};
 use talk::crc32::Crc32;
-use talk::frame::CHECKSUM_LEN;
+use talk::frame::{CHECKSUM_LEN, Sender};
 use talk::host::{Host, HostError, Line};
 use talk::message::{Hello, ROW_HEADER_LEN, Request, SelfTest, VERSION};
 
@@ -242,4 +242,37 @@ fn nobody_at_the_other_end_is_told() {
     }
     let error = Host::connect(Nobody).unwrap_err().to_string();
     assert!(error.contains("did not answer hello"), "{error}");
+}
+
+/// Says the same for ever, whatever it is asked.
+#[derive(Debug)]
+struct Talker<'a>(std::iter::Cycle<std::slice::Iter<'a, u8>>);
+
+impl Line for Talker<'_> {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.0.next().copied())
+    }
+}
+
+#[test]
+fn a_line_that_never_falls_silent_is_no_chip() {
+    let error = Host::connect(Talker(b"$GPGGA,\xC0".iter().cycle())).unwrap_err().to_string();
+    assert!(error.contains("did not answer hello"), "{error}");
+}
+
+#[test]
+fn a_chip_of_another_version_is_told_by_it_whatever_else_it_says() {
+    for rest in [0, 3, 40] {
+        let mut line = Vec::new();
+        let mut sender = Sender::begin(|byte| line.push(byte));
+        sender.put_all(&[0x81, 9, 0, 0, 0]);
+        sender.put_all(&vec![1; rest]);
+        sender.end();
+        let error = Host::connect(Talker(line.iter().cycle())).unwrap_err().to_string();
+        assert!(error.contains("speaks version 9"), "{error}");
+    }
 }

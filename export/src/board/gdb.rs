@@ -25,7 +25,10 @@ impl Gdb<TcpStream> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut gdb = Self { stream };
-        gdb.ask("?").map(|_| gdb)
+        // The first makes a server that waits for a debugger begin. How many times it says that the chip is stopped, and when, is its own
+        // affair: an answer to the second comes behind all of them.
+        gdb.put("?")?;
+        gdb.ask("qSupported").map(|_| gdb)
     }
 }
 
@@ -56,9 +59,15 @@ impl<S: Read + Write> Gdb<S> {
         if is_done { Ok(()) } else { Err(refused(&format!("{address:#010x} cannot be written"), &answer)) }
     }
 
+    /// The answer to a packet, whatever the server says before it of a chip that has stopped.
     fn ask(&mut self, packet: &str) -> io::Result<Vec<u8>> {
         self.put(packet)?;
-        self.take()
+        loop {
+            let answer = self.take()?;
+            if !matches!(answer.first(), Some(b'S' | b'T')) {
+                return Ok(answer);
+            }
+        }
     }
 
     fn put(&mut self, packet: &str) -> io::Result<()> {
@@ -152,6 +161,11 @@ mod tests {
         gdb.go().unwrap();
         gdb.stop().unwrap();
         assert_eq!(told(gdb), "$vCont;c#a8\u{3}++");
+    }
+
+    #[test]
+    fn that_the_chip_has_stopped_is_no_answer_to_a_question() {
+        assert_eq!(with("+$T02thread:01;#00$S05#b8$c0#93").read(0x10, 1).unwrap(), [0xC0]);
     }
 
     #[test]

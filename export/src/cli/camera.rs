@@ -32,7 +32,7 @@ impl Camera {
         let On::Qemu(board) = self.on else {
             let name = self.on.board().name;
             bail!(
-                "--on {:?}: expected qemu:BOARD; on the board itself `cargo flash-{name} --bin camera` shows its ticks",
+                "--on {:?}: expected qemu:BOARD; on the board itself: `export flash --board {name} --program camera`",
                 self.on
             );
         };

@@ -6,7 +6,7 @@ use export::board::{self, Firmware, Probe, Program};
 use export::report::grouped;
 use std::path::PathBuf;
 
-/// Build a board's firmware around a network, flash it with probe-rs and show its self-test
+/// Build a board's firmware around a network, flash it with probe-rs and show what it prints
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   export flash --board nrf52833
@@ -25,20 +25,36 @@ pub struct Flash {
     #[arg(long, value_name = "SELECTOR")]
     probe: Option<String>,
     /// Flash the program that answers on the serial line, for `export talk`, and leave it running
-    #[arg(long)]
+    #[arg(long, conflicts_with = "program")]
     serve: bool,
+    /// What to flash and show: the self-test, an inference operator by operator, or a line camera
+    #[arg(long, value_enum, default_value = "selftest")]
+    program: Shown,
     /// Erase a chip that is locked, with everything in it
     #[arg(long)]
     unlock: bool,
 }
 
+/// The programs that run to their end and print.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Shown {
+    Selftest,
+    Bench,
+    Camera,
+}
+
 impl Flash {
-    /// Builds, flashes, runs; false where the self-test fails.
+    /// Builds, flashes, runs; false where the program ends with a failure.
     pub fn run(&self) -> Result<bool> {
         let board = board::board(&self.board)?;
         board::check_probe_rs()?;
         let plan = Network::open(&self.network)?.plan_for(board)?;
-        let program = if self.serve { Program::Serve } else { Program::Application };
+        let program = match self.program {
+            _ if self.serve => Program::Serve,
+            Shown::Selftest => Program::Application,
+            Shown::Bench => Program::Bench,
+            Shown::Camera => Program::Camera,
+        };
         eprintln!("building the firmware for {} …", board.title);
         let firmware = Firmware::program(program, board, &plan).with_context(|| self.network.display().to_string())?;
         let image = firmware.image;

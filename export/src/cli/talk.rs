@@ -16,6 +16,7 @@ use talk::host::{Host, Line};
 
 /// Ask a chip that runs the firmware's `serve`, over its serial line or a debug probe, and hold every logit against this machine's
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("line").args(["on", "port"]).required(true)))]
 #[command(after_help = "Examples:
   export talk --on qemu:microbit --data digits --limit 20
   export talk models/mnist-cnn --board nrf51822 --port /dev/ttyACM0 --data digits --limit 20
@@ -29,7 +30,7 @@ pub struct Talk {
     #[arg(default_value = "models/mnist-cnn", value_name = "NET")]
     network: PathBuf,
     /// A board, emulated or at a debug probe, its firmware built and started for this
-    #[arg(long, value_name = "qemu:BOARD|probe:BOARD", required_unless_present = "port", conflicts_with = "port")]
+    #[arg(long, value_name = "qemu:BOARD|probe:BOARD")]
     on: Option<On>,
     /// The probe, where there are several: VID:PID or VID:PID:SERIAL as `probe-rs list` shows it
     #[arg(long, value_name = "SELECTOR", requires = "on")]
@@ -55,7 +56,9 @@ impl Talk {
         let (bytes, intake) = self.plan(board)?;
         let words = plan::words(&bytes);
         let plan = Plan::parse(&words).context("the plan just read")?;
-        let mut host = Host::connect(self.line(&bytes)?)?;
+        let line = self.line(&bytes)?;
+        eprintln!("asking the chip …"); // who may not answer, which takes time to find out
+        let mut host = Host::connect(line)?;
         let (here, there) = (crc32(&words, 0), host.hello().plan_crc);
         ensure!(
             here == there,

@@ -71,10 +71,7 @@ fn classify(engine: &mut Engine, input: &mut File, output: &mut File, watch: &mu
             ROW_LEN => {}
             _ => return Outcome::NotWhole,
         }
-        watch.resume();
-        let answer = engine.push_row(bytes_as_i8(&bytes));
-        watch.lap();
-        if let Ok(Some(logits)) = answer {
+        if let Some(logits) = watch.push_row(engine, bytes_as_i8(&bytes)) {
             let bytes: [u8; ANSWER_LEN] =
                 core::array::from_fn(|i| logits.get(i).copied().unwrap_or_default().cast_unsigned());
             if !matches!(output.write(&bytes), Ok(ANSWER_LEN)) {

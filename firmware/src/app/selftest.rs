@@ -49,16 +49,12 @@ struct Results {
 #[inline(never)]
 fn infer(engine: &mut Engine, sample: &Sample, watch: &mut Stopwatch, results: &mut Results) {
     engine.start();
-    watch.resume();
     for row in sample.image.chunks_exact(ROW_LEN) {
-        let answer = engine.push_row(row);
-        watch.lap();
-        if let Ok(Some(logits)) = answer {
+        if let Some(logits) = watch.push_row(engine, row) {
             logits.iter().for_each(|&logit| results.checksum.update(logit.cast_unsigned()));
             results.class = class_of(logits);
             results.right += usize::from(sample.label.is_some_and(|label| usize::from(label) == results.class));
             results.equal += usize::from(logits == sample.logits);
         }
-        watch.resume();
     }
 }

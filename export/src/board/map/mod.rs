@@ -120,7 +120,7 @@ impl Map {
         let ram = ram(&file, &board.ram, image);
         let space = |name, region: &Region, parts| Space { name, len_bytes: region.len_bytes.into(), parts };
         Ok(Self {
-            title: format!("{} ({})", board.title, board.core),
+            title: format!("{}, {}", board.title, board.core),
             flash: space("Flash", &whole_flash, flash),
             ram: space("RAM", &board.ram, ram),
         })

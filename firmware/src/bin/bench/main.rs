@@ -4,7 +4,7 @@
 //! board it prints SysTick's ticks by operator, which are cycles there:
 //!
 //! ```text
-//! cargo flash-stm32f405 --bin bench
+//! cargo run --release -- flash --board stm32f405 --program bench
 //! ```
 //!
 //! It ends with exit status 0, or 1 where a logit is not the host's.

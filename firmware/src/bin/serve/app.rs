@@ -65,10 +65,7 @@ impl Network for Timed<'_> {
     }
 
     fn push_row(&mut self, row: &[u8]) -> Option<Answer<'_>> {
-        self.watch.resume();
-        let answered = self.engine.push_row(bytes_as_i8(row));
-        self.watch.lap();
-        let Ok(Some(logits)) = answered else { return None };
+        let logits = self.watch.push_row(self.engine, bytes_as_i8(row))?;
         for (byte, logit) in self.answer.iter_mut().zip(logits) {
             *byte = logit.cast_unsigned();
         }
