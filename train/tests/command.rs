@@ -90,7 +90,7 @@ fn a_killed_run_resumes_to_the_same_bits() {
 fn the_number_of_threads_changes_no_bit() {
     let run = |threads: &str| {
         let out = tempfile::tempdir().unwrap();
-        assert!(short_run(out.path()).env("RAYON_NUM_THREADS", threads).status().unwrap().success());
+        assert!(short_run("digits", out.path()).env("RAYON_NUM_THREADS", threads).status().unwrap().success());
         fs::read(out.path().join("checkpoint.bpk")).unwrap()
     };
     assert_eq!(run("1"), run("3"));
@@ -99,11 +99,11 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn a_recipe_and_teachers_are_taken_and_recorded() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert!(short_run(first.path()).status().unwrap().success());
+    assert!(short_run("digits", first.path()).status().unwrap().success());
     let (teacher, recipe) = (first.path().join("checkpoint.bpk"), first.path().join("recipe.json"));
     fs::write(&recipe, r#"{"label_smoothing": 0.05, "augmentation": {"elastic_pixels": 3}}"#).unwrap();
 
-    let mut run = short_run(second.path());
+    let mut run = short_run("digits", second.path());
     run.arg("--recipe").arg(&recipe).arg("--teacher").arg(&teacher).args(["--distill-weight", "0.25"]);
     assert!(run.status().unwrap().success());
     let card: Card = serde_json::from_slice(&fs::read(second.path().join("card.json")).unwrap()).unwrap();

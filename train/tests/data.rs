@@ -64,11 +64,12 @@ fn a_run_on_pictures_resumes_only_on_the_same_pictures() {
         device: Device::flex(),
         out: out.path().to_owned(),
         resume: false,
+        teachers: Vec::new(),
         stop_after: Some(1),
     };
     let source = data::Source::Path(data.path().into());
     let images = data::open(&source, data::Split::Train).unwrap();
-    let split = train::split::split(&images, settings.seed).unwrap();
+    let split = train::split::split(&images).unwrap();
     train::fit::<MnistCnn>(&settings, &images, &split, |_, _| train::progress::Progress::silent()).unwrap();
 
     fs::write(data.path().join("ant/00.ppm"), [b"P5 9 9 255 ", &[7; 81][..]].concat()).unwrap();
