@@ -102,6 +102,13 @@ pub fn load<N: Network>(path: &Path, device: &Device) -> Result<N, CheckpointErr
     network.try_load_record(record).map_err(|e| unreadable(path, e))
 }
 
+/// The name of the network whose weights the checkpoint at `path` holds.
+pub fn network_name(path: &Path) -> Result<String, CheckpointError> {
+    let reader = Reader::from_file(path).map_err(|e| unreadable(path, e))?;
+    let name = reader.metadata().get(NETWORK_KEY).cloned();
+    name.ok_or_else(|| unreadable(path, format!("it does not say under {NETWORK_KEY:?} which network it is of")))
+}
+
 /// Opens a file that is the network's, or no network's by name.
 fn open<N: Network>(path: &Path) -> Result<Reader, CheckpointError> {
     if !path.is_file() {
@@ -207,6 +214,7 @@ mod tests {
         let (first, second) = (folder.path().join("a.bpk"), folder.path().join("b.bpk"));
         let network = MnistCnn::new(&device);
         save(&network, &first).unwrap();
+        assert_eq!(network_name(&first).unwrap(), "mnist-cnn");
         let loaded: MnistCnn = load(&first, &device).unwrap();
         save(&loaded, &second).unwrap();
         assert_eq!(weights(&network), weights(&loaded));

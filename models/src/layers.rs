@@ -2,10 +2,13 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use chain::Activation;
 
+use crate::fused::Maps;
 use crate::trace::Observe;
 
 /// A 3×3 convolution with one pixel of zeros around the image: the size stays, divided by `stride`.
@@ -41,15 +44,16 @@ pub fn learnable_parameters(network: &impl Module) -> usize {
     count.elements
 }
 
-/// Runs layers and shows each output to the observer.
-pub(crate) struct Runner<'a, O: Observe> {
-    observe: &'a mut O,
+/// Runs layers and shows each output to the observer, or gathers them to be run together where the observer is not looking
+/// ([`Observe::LOOKS`]): the only place that chooses.
+pub(crate) struct Runner<'r, O: Observe> {
+    observe: &'r mut O,
     /// What the layers' names begin with: empty, or the path of a block and a dot.
     scope: &'static str,
 }
 
-impl<'a, O: Observe> Runner<'a, O> {
-    pub fn new(scope: &'static str, observe: &'a mut O) -> Self {
+impl<'r, O: Observe> Runner<'r, O> {
+    pub fn new(scope: &'static str, observe: &'r mut O) -> Self {
         Self { observe, scope }
     }
 
@@ -58,24 +62,44 @@ impl<'a, O: Observe> Runner<'a, O> {
         Runner::new(scope, self.observe)
     }
 
-    pub fn conv(&mut self, name: &str, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        self.seen(name, conv, conv.forward(x))
+    pub fn conv<'n>(&mut self, name: &str, conv: &'n Conv2d, x: impl Into<Maps<'n>>) -> Maps<'n> {
+        let x = x.into();
+        match self.gathered(&x, |x| x.conv(conv).or_else(|| Maps::from(x.clone().tensor()).conv(conv))) {
+            Some(y) => y,
+            None => self.seen(name, conv, conv.forward(x.tensor())).into(),
+        }
     }
 
-    pub fn norm(&mut self, name: &str, norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
-        self.seen(name, norm, norm.forward(x))
+    pub fn norm<'n>(&mut self, name: &str, norm: &'n BatchNorm, x: Maps<'n>) -> Maps<'n> {
+        match self.gathered(&x, |x| x.norm(norm)) {
+            Some(y) => y,
+            None => self.seen(name, norm, norm.forward(x.tensor())).into(),
+        }
     }
 
     pub fn linear(&mut self, name: &str, linear: &Linear, x: Tensor<2>) -> Tensor<2> {
         self.seen(name, linear, linear.forward(x))
     }
 
-    pub fn relu(&mut self, name: &str, x: Tensor<4>) -> Tensor<4> {
-        self.plain(name, relu(x))
+    pub fn relu<'n>(&mut self, name: &str, x: Maps<'n>) -> Maps<'n> {
+        match self.gathered(&x, |x| x.activation(Activation::RELU)) {
+            Some(y) => y,
+            None => self.plain(name, relu(x.tensor())).into(),
+        }
     }
 
-    pub fn relu6(&mut self, name: &str, x: Tensor<4>) -> Tensor<4> {
-        self.plain(name, relu6(x))
+    pub fn relu6<'n>(&mut self, name: &str, x: Maps<'n>) -> Maps<'n> {
+        match self.gathered(&x, |x| x.activation(Activation::RELU6)) {
+            Some(y) => y,
+            None => self.plain(name, relu6(x.tensor())).into(),
+        }
+    }
+
+    pub fn max_pool<'n>(&mut self, name: &str, pool: &MaxPool2d, x: Maps<'n>) -> Maps<'n> {
+        match self.gathered(&x, |x| x.max_pool(pool)) {
+            Some(y) => y,
+            None => self.plain(name, pool.forward(x.tensor())).into(),
+        }
     }
 
     /// Shows `y`, the output of a layer that has no parameters.
@@ -88,6 +112,10 @@ impl<'a, O: Observe> Runner<'a, O> {
         let parameters = || learnable_parameters(layer);
         self.observe.layer(self.scope, name, parameters, &y);
         y
+    }
+
+    fn gathered<'n>(&self, x: &Maps<'n>, gather: impl FnOnce(&Maps<'n>) -> Option<Maps<'n>>) -> Option<Maps<'n>> {
+        if O::LOOKS { None } else { gather(x) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The zoo: one file a network, each a burn module.
 //!
-//! - [`mnist_cnn`], [`mnist_dsres`]: the networks. Field names are written for the reader of the
+//! - [`mnist_cnn`], [`mnist_dsres`], [`mnist_cnn_wide`]: the networks. Field names are written for the reader of the
 //!   ONNX file: `conv1.weight` there is the field `conv1` here.
 //! - [`network`]: what every network offers: a name, `forward`, and which tasks it fits.
 //! - [`task`]: the images that a network takes, and how many classes it tells apart.
@@ -25,8 +25,10 @@
 //! ```
 
 pub mod checkpoint;
+mod fused;
 pub mod layers;
 pub mod mnist_cnn;
+pub mod mnist_cnn_wide;
 pub mod mnist_dsres;
 pub mod network;
 pub mod task;

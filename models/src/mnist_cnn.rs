@@ -46,6 +46,33 @@ pub struct MnistCnn {
     task: Task,
 }
 
+impl MnistCnn {
+    /// The same layers with `width` times the channels.
+    pub(crate) fn with_width(width: usize, task: &Task, device: &Device) -> Self {
+        let [first, second, third] = [8, 16, 32].map(|channels| channels * width);
+        Self {
+            conv1: conv3x3(task.input[0], first, 1, device),
+            norm1: batch_norm(first, device),
+            conv2: conv3x3(first, first, 1, device),
+            norm2: batch_norm(first, device),
+            conv3: conv3x3(first, first, 1, device),
+            norm3: batch_norm(first, device),
+            conv4: conv3x3(first, second, 1, device),
+            norm4: batch_norm(second, device),
+            conv5: conv3x3(second, second, 1, device),
+            norm5: batch_norm(second, device),
+            conv6: conv3x3(second, third, 1, device),
+            norm6: batch_norm(third, device),
+            conv7: conv3x3(third, third, 1, device),
+            norm7: batch_norm(third, device),
+            classifier: pointwise(third, task.classes, device),
+            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+            average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
+            task: task.clone(),
+        }
+    }
+}
+
 impl Network for MnistCnn {
     const NAME: &'static str = "mnist-cnn";
 
@@ -58,26 +85,7 @@ impl Network for MnistCnn {
     }
 
     fn build(task: &Task, device: &Device) -> Self {
-        Self {
-            conv1: conv3x3(task.input[0], 8, 1, device),
-            norm1: batch_norm(8, device),
-            conv2: conv3x3(8, 8, 1, device),
-            norm2: batch_norm(8, device),
-            conv3: conv3x3(8, 8, 1, device),
-            norm3: batch_norm(8, device),
-            conv4: conv3x3(8, 16, 1, device),
-            norm4: batch_norm(16, device),
-            conv5: conv3x3(16, 16, 1, device),
-            norm5: batch_norm(16, device),
-            conv6: conv3x3(16, 32, 1, device),
-            norm6: batch_norm(32, device),
-            conv7: conv3x3(32, 32, 1, device),
-            norm7: batch_norm(32, device),
-            classifier: pointwise(32, task.classes, device),
-            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
-            average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
-            task: task.clone(),
-        }
+        Self::with_width(1, task, device)
     }
 
     fn forward_observed(&self, images: Tensor<4>, observe: &mut impl Observe) -> Tensor<2> {
@@ -91,23 +99,23 @@ impl Network for MnistCnn {
         let x = run.conv("conv3", &self.conv3, x);
         let x = run.norm("norm3", &self.norm3, x);
         let x = run.relu("relu3", x);
-        let x = run.plain("pool1", self.pool.forward(x));
+        let x = run.max_pool("pool1", &self.pool, x);
         let x = run.conv("conv4", &self.conv4, x);
         let x = run.norm("norm4", &self.norm4, x);
         let x = run.relu("relu4", x);
         let x = run.conv("conv5", &self.conv5, x);
         let x = run.norm("norm5", &self.norm5, x);
         let x = run.relu("relu5", x);
-        let x = run.plain("pool2", self.pool.forward(x));
+        let x = run.max_pool("pool2", &self.pool, x);
         let x = run.conv("conv6", &self.conv6, x);
         let x = run.norm("norm6", &self.norm6, x);
         let x = run.relu("relu6", x);
         let x = run.conv("conv7", &self.conv7, x);
         let x = run.norm("norm7", &self.norm7, x);
         let x = run.relu("relu7", x);
-        let x = run.plain("pool3", self.pool.forward(x));
+        let x = run.max_pool("pool3", &self.pool, x);
         let x = run.conv("classifier", &self.classifier, x);
-        let x = run.plain("average", self.average.forward(x));
+        let x = run.plain("average", self.average.forward(x.tensor()));
         x.flatten(1, 3)
     }
 }

@@ -16,6 +16,7 @@ use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::nn::{BatchNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
+use crate::fused::Maps;
 use crate::layers::{Runner, batch_norm, conv3x3, depthwise3x3, pointwise};
 use crate::network::Network;
 use crate::task::{Task, Unfit};
@@ -60,7 +61,7 @@ impl Separable {
         }
     }
 
-    fn forward<O: Observe>(&self, run: &mut Runner<O>, x: Tensor<4>) -> Tensor<4> {
+    fn forward<'n, O: Observe>(&'n self, run: &mut Runner<O>, x: impl Into<Maps<'n>>) -> Maps<'n> {
         let x = run.conv("depthwise", &self.depthwise, x);
         let x = run.norm("depthwise_norm", &self.depthwise_norm, x);
         let x = run.relu6("relu6", x);
@@ -68,9 +69,10 @@ impl Separable {
         run.norm("pointwise_norm", &self.pointwise_norm, x)
     }
 
-    fn residual<O: Observe>(&self, run: &mut Runner<O>, x: Tensor<4>) -> Tensor<4> {
+    fn residual<O: Observe>(&self, run: &mut Runner<O>, x: Maps) -> Tensor<4> {
+        let x = x.tensor();
         let y = self.forward(run, x.clone());
-        run.plain("add", x + y)
+        run.plain("add", x + y.tensor())
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::task::{Task, Unfit};
-use crate::trace::{Layer, Observe, Table};
+use crate::trace::{Fused, Layer, Observe, Table};
 
 /// A network of the zoo.
 pub trait Network: Module + 'static {
@@ -35,6 +35,12 @@ pub trait Network: Module + 'static {
     /// Images `[N, channels, height, width]`, pixels in `[0, 1]`, to logits `[N, classes]`.
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.forward_observed(images, &mut ())
+    }
+
+    /// As [`forward`](Self::forward) but for roundings, and several times as fast on a CPU: convolutions and what follows them run as one operator.
+    /// For training, and for judging many images.
+    fn forward_fused(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_observed(images, &mut Fused)
     }
 
     /// The layer table, observed from the forward pass of one blank image.

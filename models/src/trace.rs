@@ -15,6 +15,9 @@ pub struct Layer {
 
 /// Receives each layer's output during a forward pass. `()` ignores them all, at no cost.
 pub trait Observe {
+    /// Whether it is to see each layer. Where it is not, layers may be run together, which is faster and changes no more than roundings.
+    const LOOKS: bool = true;
+
     /// `output` has left the layer `scope` + `name`, which has `parameters()` learnable parameters.
     fn layer<const D: usize>(
         &mut self,
@@ -26,6 +29,16 @@ pub trait Observe {
 }
 
 impl Observe for () {
+    fn layer<const D: usize>(&mut self, _: &str, _: &str, _: impl FnOnce() -> usize, _: &Tensor<D>) {}
+}
+
+/// Sees nothing, so that layers may be run together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fused;
+
+impl Observe for Fused {
+    const LOOKS: bool = false;
+
     fn layer<const D: usize>(&mut self, _: &str, _: &str, _: impl FnOnce() -> usize, _: &Tensor<D>) {}
 }
 

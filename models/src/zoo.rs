@@ -18,11 +18,15 @@
 //! ```
 
 use crate::mnist_cnn::MnistCnn;
+use crate::mnist_cnn_wide::MnistCnnWide;
 use crate::mnist_dsres::MnistDsRes;
 use crate::network::Network;
 
-/// Every name that [`visit`] knows.
+/// The networks that are shipped: each has a folder with its artifacts.
 pub const NAMES: [&str; 2] = [MnistCnn::NAME, MnistDsRes::NAME];
+
+/// The networks that only others learn from.
+pub const TEACHERS: [&str; 1] = [MnistCnnWide::NAME];
 
 /// Work to be done with a network whose type is known only by name.
 pub trait Visit {
@@ -35,7 +39,7 @@ pub trait Visit {
 
 /// There is no network of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no network {found:?} in the zoo; it holds {}", NAMES.join(", "))]
+#[error("there is no network {found:?} in the zoo; it holds {}", [&NAMES[..], &TEACHERS].concat().join(", "))]
 pub struct UnknownNetwork {
     /// The name that was asked for.
     pub found: String,
@@ -46,6 +50,7 @@ pub fn visit<V: Visit>(name: &str, work: V) -> Result<V::Output, UnknownNetwork>
     match name {
         MnistCnn::NAME => Ok(work.visit::<MnistCnn>()),
         MnistDsRes::NAME => Ok(work.visit::<MnistDsRes>()),
+        MnistCnnWide::NAME => Ok(work.visit::<MnistCnnWide>()),
         _ => Err(UnknownNetwork { found: name.to_owned() }),
     }
 }
@@ -65,11 +70,15 @@ mod tests {
     #[test]
     fn every_name_leads_to_its_network() {
         assert_eq!(NAMES.map(|n| visit(n, Name).unwrap()), NAMES);
+        assert_eq!(TEACHERS.map(|n| visit(n, Name).unwrap()), TEACHERS);
     }
 
     #[test]
     fn an_unknown_name_is_told_what_there_is() {
         let error = visit("resnet", Name).unwrap_err();
-        assert_eq!(error.to_string(), "there is no network \"resnet\" in the zoo; it holds mnist-cnn, mnist-dsres");
+        assert_eq!(
+            error.to_string(),
+            "there is no network \"resnet\" in the zoo; it holds mnist-cnn, mnist-dsres, mnist-cnn-wide"
+        );
     }
 }

@@ -1,11 +1,13 @@
-//! One random affine transform an image: turn, shear, scale and shift in a single bilinear resampling.
+//! One random transform an image: turn, shear, scale, shift and elastic deformation in a single bilinear resampling.
 
 use serde::{Deserialize, Serialize};
 
+use crate::elastic::Field;
 use crate::random::Random;
 
 /// How far an image may be moved, to either side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// Degrees.
     pub rotation_degrees: f32,
@@ -15,12 +17,45 @@ pub struct Augmentation {
     pub scale: f32,
     /// Degrees, along x.
     pub shear_degrees: f32,
+    /// Pixels by which a control point of the elastic deformation may be moved in each direction; 0 is none. Between the control points the
+    /// deformation is smooth, with a standard deviation of about 0.28 of this.
+    pub elastic_pixels: f32,
+    /// Pixels from one control point to the next.
+    pub elastic_spacing_pixels: f32,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { rotation_degrees: 8.0, shift_pixels: 1.5, scale: 0.08, shear_degrees: 5.0 }
+        Self {
+            rotation_degrees: 8.0,
+            shift_pixels: 1.5,
+            scale: 0.08,
+            shear_degrees: 5.0,
+            elastic_pixels: 0.0,
+            elastic_spacing_pixels: 7.0,
+        }
     }
+}
+
+impl Augmentation {
+    /// Leaves images as they are.
+    pub const NONE: Self = Self {
+        rotation_degrees: 0.0,
+        shift_pixels: 0.0,
+        scale: 0.0,
+        shear_degrees: 0.0,
+        elastic_pixels: 0.0,
+        elastic_spacing_pixels: 7.0,
+    };
+}
+
+/// A transform as it was drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warp {
+    /// Of the whole image.
+    pub affine: Affine,
+    /// What comes before it, point by point.
+    pub field: Option<Field>,
 }
 
 /// Where an output pixel comes from. With (x, y) measured from the image's centre:
@@ -50,20 +85,44 @@ impl Affine {
         let matrix = [[cos / zoom, (cos * shear - sin) / zoom], [sin / zoom, (sin * shear + cos) / zoom]];
         Self { matrix, shift }
     }
+}
+
+impl Warp {
+    /// The transform that changes nothing.
+    pub const IDENTITY: Self = Self { affine: Affine::IDENTITY, field: None };
+
+    /// A random transform of images of `size`, height and width.
+    pub fn draw(bounds: &Augmentation, size: [usize; 2], random: &mut Random) -> Self {
+        let affine = Affine::draw(bounds, random);
+        // Drawn last: what is drawn before does not depend on it.
+        let elastic = bounds.elastic_pixels > 0.0;
+        let field = elastic.then(|| Field::draw(bounds.elastic_pixels, bounds.elastic_spacing_pixels, size, random));
+        Self { affine, field }
+    }
 
     /// Appends the transformed image to `out`, pixel / 255, rows first; what lies outside is 0.
     pub fn resample(&self, image: &Grey, out: &mut Vec<f32>) {
+        let bordered = Bordered::new(image);
+        let mut moved = vec![[0.0; 2]; image.width];
+        for row in 0..image.height {
+            if let Some(field) = &self.field {
+                field.row(row, &mut moved);
+            }
+            out.extend(moved.iter().enumerate().map(|(column, moved)| {
+                let [x, y] = self.affine.source(image, column as f32 + moved[0], row as f32 + moved[1]);
+                bordered.bilinear(x, y) / 255.0
+            }));
+        }
+    }
+}
+
+impl Affine {
+    /// Where the output's point (column, row) comes from.
+    fn source(&self, image: &Grey, column: f32, row: f32) -> [f32; 2] {
         let (centre_x, centre_y) = (half(image.width), half(image.height));
         let [[xx, xy], [yx, yy]] = self.matrix;
-        for row in 0..image.height {
-            let y = row as f32 - centre_y;
-            for column in 0..image.width {
-                let x = column as f32 - centre_x;
-                let source_x = xx * x + xy * y + (centre_x - self.shift[0]);
-                let source_y = yx * x + yy * y + (centre_y - self.shift[1]);
-                out.push(image.bilinear(source_x, source_y) / 255.0);
-            }
-        }
+        let (x, y) = (column - centre_x, row - centre_y);
+        [xx * x + xy * y + (centre_x - self.shift[0]), yx * x + yy * y + (centre_y - self.shift[1])]
     }
 }
 
@@ -78,21 +137,37 @@ pub struct Grey<'a> {
     pub height: usize,
 }
 
-impl Grey<'_> {
-    /// The value between four pixels, 0 to 255.
-    fn bilinear(&self, x: f32, y: f32) -> f32 {
-        let (left, top) = (x.floor(), y.floor());
-        let (right_part, lower_part) = (x - left, y - top);
-        let (column, row) = (left as i32, top as i32);
-        let upper = mix(self.at(column, row), self.at(column + 1, row), right_part);
-        let lower = mix(self.at(column, row + 1), self.at(column + 1, row + 1), right_part);
-        mix(upper, lower, lower_part)
+/// An image with zeros around it, one above and on the left, two below and on the right: where a point outside the image is taken to the nearest
+/// point of the border, nothing has to be asked of its four neighbours.
+struct Bordered {
+    pixels: Vec<f32>,
+    /// Numbers a row.
+    row: usize,
+    /// Greatest coordinates of a point: one beyond the image.
+    most: [f32; 2],
+}
+
+impl Bordered {
+    fn new(image: &Grey) -> Self {
+        let row = image.width + 3;
+        let mut pixels = vec![0.0; row * (image.height + 3)];
+        for (from, to) in image.pixels.chunks_exact(image.width).zip(pixels.chunks_exact_mut(row).skip(1)) {
+            for (from, to) in from.iter().zip(&mut to[1..]) {
+                *to = f32::from(*from);
+            }
+        }
+        Self { pixels, row, most: [image.width as f32, image.height as f32] }
     }
 
-    /// A pixel, or 0 outside: a negative coordinate is a very large unsigned one.
-    fn at(&self, column: i32, row: i32) -> f32 {
-        let (column, row) = (column as usize, row as usize);
-        if column < self.width && row < self.height { f32::from(self.pixels[row * self.width + column]) } else { 0.0 }
+    /// The value between four pixels, 0 to 255.
+    fn bilinear(&self, x: f32, y: f32) -> f32 {
+        // From here on nothing is negative: rounding towards zero is rounding down. A NaN ends at the border too.
+        let (x, y) = (x.max(-1.0).min(self.most[0]) + 1.0, y.max(-1.0).min(self.most[1]) + 1.0);
+        let (column, row) = (x as usize, y as usize);
+        let (right_part, lower_part) = (x - column as f32, y - row as f32);
+        let at = row * self.row + column;
+        let (upper, lower) = (&self.pixels[at..at + 2], &self.pixels[at + self.row..at + self.row + 2]);
+        mix(mix(upper[0], upper[1], right_part), mix(lower[0], lower[1], right_part), lower_part)
     }
 }
 
@@ -120,7 +195,7 @@ mod tests {
     fn resampled(affine: Affine, pixels: &[u8]) -> Vec<f32> {
         let image = Grey { pixels, width: WIDTH, height: WIDTH };
         let mut out = Vec::new();
-        affine.resample(&image, &mut out);
+        Warp { affine, field: None }.resample(&image, &mut out);
         out
     }
 
@@ -174,8 +249,28 @@ mod tests {
 
     #[test]
     fn zero_bounds_draw_the_identity() {
-        let none = Augmentation { rotation_degrees: 0.0, shift_pixels: 0.0, scale: 0.0, shear_degrees: 0.0 };
-        let affine = Affine::draw(&none, &mut Random::new(1, Stream::Augment, 0, 0));
-        assert_eq!(affine, Affine::IDENTITY);
+        let warp = Warp::draw(&Augmentation::NONE, [WIDTH, WIDTH], &mut Random::new(1, Stream::Augment, 0, 0));
+        assert_eq!(warp, Warp::IDENTITY);
+    }
+
+    /// A field does not change what is drawn besides it, and moves pixels by no more than its bound.
+    #[test]
+    fn an_elastic_deformation_comes_on_top() {
+        let draw = |elastic_pixels| {
+            let bounds = Augmentation { elastic_pixels, ..Augmentation::default() };
+            Warp::draw(&bounds, [WIDTH, WIDTH], &mut Random::new(1, Stream::Augment, 0, 3))
+        };
+        let (plain, elastic) = (draw(0.0), draw(3.0));
+        assert_eq!((plain.affine, plain.field), (elastic.affine, None));
+
+        // On a ramp along x, a pixel's value says where it comes from.
+        let ramp: Vec<u8> = (0..WIDTH * WIDTH).map(|i| (i % WIDTH * 9) as u8).collect();
+        let image = Grey { pixels: &ramp, width: WIDTH, height: WIDTH };
+        let mut out = Vec::new();
+        Warp { affine: Affine::IDENTITY, ..elastic }.resample(&image, &mut out);
+        let inner = |i: &usize| (4..WIDTH - 4).contains(&(i % WIDTH)) && (4..WIDTH - 4).contains(&(i / WIDTH));
+        let moves = (0..WIDTH * WIDTH).filter(inner).map(|i| out[i] * 255.0 / 9.0 - (i % WIDTH) as f32);
+        let most = moves.fold(0.0, |most: f32, by| most.max(by.abs()));
+        assert!((0.5..=3.0).contains(&most), "{most}");
     }
 }

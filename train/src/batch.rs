@@ -3,10 +3,10 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use data::Dataset;
 
-use crate::augment::{Affine, Augmentation, Grey};
+use crate::augment::{Augmentation, Grey, Warp};
 use crate::random::{Random, Stream};
 
-/// Images and their classes.
+/// Images and their classes, on a device.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// `[N, channels, height, width]`, pixel / 255.
@@ -15,20 +15,37 @@ pub struct Batch {
     pub labels: Tensor<1, Int>,
 }
 
+/// Images and their classes, still to be brought to a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// `[N, channels, height, width]`, pixel / 255.
+    pub pixels: Vec<f32>,
+    /// Of [`pixels`](Self::pixels).
+    pub shape: [usize; 4],
+    /// One an image.
+    pub labels: Vec<u8>,
+}
+
+impl Prepared {
+    /// On `device`.
+    pub fn batch(self, device: &Device) -> Batch {
+        let labels: Vec<i64> = self.labels.iter().map(|&label| label.into()).collect();
+        Batch {
+            labels: Tensor::from_data(TensorData::new(labels, [self.labels.len()]), device),
+            images: Tensor::from_data(TensorData::new(self.pixels, self.shape), device),
+        }
+    }
+}
+
 /// The images at `indices` as they are.
 pub fn plain(data: &Dataset, indices: &[usize], device: &Device) -> Batch {
-    assemble(data, indices, device, |_| Affine::IDENTITY)
+    prepare(data, indices, |_| Warp::IDENTITY).batch(device)
 }
 
 /// The images at `indices`, each transformed by a draw that depends on (seed, epoch, index) alone.
-pub fn augmented(
-    data: &Dataset,
-    indices: &[usize],
-    bounds: &Augmentation,
-    (seed, epoch): (u64, usize),
-    device: &Device,
-) -> Batch {
-    assemble(data, indices, device, |index| Affine::draw(bounds, &mut Random::new(seed, Stream::Augment, epoch, index)))
+pub fn augmented(data: &Dataset, indices: &[usize], bounds: &Augmentation, (seed, epoch): (u64, usize)) -> Prepared {
+    let size = [data.height, data.width];
+    prepare(data, indices, |index| Warp::draw(bounds, size, &mut Random::new(seed, Stream::Augment, epoch, index)))
 }
 
 /// `[N, classes]`: 1 − `smoothing` for the label, and `smoothing` spread evenly over all classes.
@@ -42,20 +59,17 @@ pub fn smooth_targets(labels: &[u8], classes: usize, smoothing: f32, device: &De
     Tensor::from_data(TensorData::new(targets, shape), device)
 }
 
-fn assemble(data: &Dataset, indices: &[usize], device: &Device, affine: impl Fn(usize) -> Affine) -> Batch {
+fn prepare(data: &Dataset, indices: &[usize], warp: impl Fn(usize) -> Warp) -> Prepared {
     let mut pixels = Vec::with_capacity(indices.len() * data.image_len_bytes());
     for &index in indices {
+        let warp = warp(index);
         for plane in planes(data, index) {
             let image = Grey { pixels: &plane, width: data.width, height: data.height };
-            affine(index).resample(&image, &mut pixels);
+            warp.resample(&image, &mut pixels);
         }
     }
     let shape = [indices.len(), data.channels, data.height, data.width];
-    let labels: Vec<i64> = indices.iter().map(|&i| data.label(i).into()).collect();
-    Batch {
-        images: Tensor::from_data(TensorData::new(pixels, shape), device),
-        labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), device),
-    }
+    Prepared { pixels, shape, labels: indices.iter().map(|&i| data.label(i)).collect() }
 }
 
 /// The channels of an image, one after the other: it is stored with them interleaved.
@@ -102,11 +116,11 @@ mod tests {
 
     #[test]
     fn the_epoch_changes_an_image_and_its_neighbours_do_not() {
-        let (data, device) = (data::digits::generate(1, 3), Device::flex());
-        let bounds = Augmentation::default();
+        let data = data::digits::generate(1, 3);
+        let bounds = Augmentation { elastic_pixels: 2.0, ..Augmentation::default() };
         let first = |indices: &[usize], epoch| -> Vec<f32> {
-            let batch = augmented(&data, indices, &bounds, (1, epoch), &device);
-            batch.images.narrow(0, 0, 1).into_data().try_into_vec().unwrap()
+            let batch = augmented(&data, indices, &bounds, (1, epoch));
+            batch.pixels[..data.image_len_bytes()].to_vec()
         };
         assert_eq!(first(&[2, 0], 0), first(&[2, 1], 0));
         assert_ne!(first(&[2, 0], 0), first(&[2, 0], 1));

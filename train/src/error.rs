@@ -39,6 +39,29 @@ pub enum TrainError {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] report::file::FileError),
+    /// A recipe that is not one.
+    #[error("{}: not a recipe: {reason}; `card.json` of a run holds one, under \"recipe\"", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A teacher for other images or classes.
+    #[error(
+        "teacher {teacher} takes images of {found} (channels, height, width, classes), but {network} is to learn {expected}; \
+         choose another teacher"
+    )]
+    TeacherTask {
+        /// The teacher's network and hash.
+        teacher: String,
+        /// The network that is to learn.
+        network: &'static str,
+        /// What it is to learn.
+        expected: models::Task,
+        /// What the teacher was trained for.
+        found: models::Task,
+    },
     /// Too few images to split and train on.
     #[error("{data}: {found} training images are too few; at least {least} are needed")]
     TooFew {

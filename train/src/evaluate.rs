@@ -30,7 +30,7 @@ impl Score {
 pub fn evaluate<N: Network>(network: &N, data: &Dataset, indices: &[usize], device: &Device) -> Score {
     let errors = |indices: &[usize]| -> usize {
         let batch = batch::plain(data, indices, device);
-        let classes = network.forward(batch.images).argmax(1).flatten(0, 1);
+        let classes = network.forward_fused(batch.images).argmax(1).flatten(0, 1);
         let wrong = classes.not_equal(batch.labels).int().sum();
         wrong.into_scalar::<i64>() as usize
     };

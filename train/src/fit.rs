@@ -1,6 +1,8 @@
 //! The loop.
 
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
@@ -9,26 +11,32 @@ use burn::tensor::{Device, Int, Tensor};
 use data::Dataset;
 use models::{Network, Task, checkpoint};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Prepared};
 use crate::error::TrainError;
 use crate::evaluate::{Score, evaluate};
 use crate::metrics::{self, Epoch};
 use crate::progress::Progress;
 use crate::random::{Random, Stream};
-use crate::recipe::Recipe;
+use crate::recipe::{Distillation, Recipe};
 use crate::resume::{self, Identity, State};
 use crate::schedule::OneCycle;
 use crate::split::Split;
+use crate::teacher::{self, Teacher};
 use crate::{batch, ema, files, init, optimizer};
 
 /// The checkpoint's name in the run's folder.
 pub const CHECKPOINT: &str = "checkpoint.bpk";
+
+/// Batches that are prepared while a step runs.
+const AHEAD: usize = 2;
 
 /// A run, apart from its network and its data.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The method.
     pub recipe: Recipe,
+    /// Networks to learn from besides the labels, on the plain device.
+    pub teachers: Vec<Teacher>,
     /// Epochs in all.
     pub epochs: usize,
     /// The seed of all random numbers.
@@ -62,6 +70,7 @@ pub fn fit<N: Network>(
     progress: impl FnOnce(usize, usize) -> Progress,
 ) -> Result<Outcome<N>, TrainError> {
     let task = task::<N>(data)?;
+    fit_teachers::<N>(&settings.teachers, &task)?;
     files::make_folder(&settings.out)?;
     let run = Run::new::<N>(settings, data, split, task);
     let mut state: State<N> = run.begin()?;
@@ -139,14 +148,30 @@ impl<'a> Run<'a> {
     fn epoch<N: Network>(&self, state: &mut State<N>, progress: &mut Progress) -> Epoch {
         let begun = Instant::now();
         let mut sums = Sums::zero(&self.settings.device);
-        for indices in self.order(state.epoch).chunks(self.settings.recipe.batch) {
-            let loss = self.step(state, indices, &mut sums);
+        let order = self.order(state.epoch);
+        self.prepare(&order, state.epoch, |prepared| {
+            let loss = self.step(state, prepared, &mut sums);
             progress.step(state.step, || loss.into_scalar());
-        }
+        });
         let seconds = begun.elapsed().as_secs_f64();
         state.epoch += 1;
         state.seconds += seconds;
         self.report(state, sums, seconds)
+    }
+
+    /// Does `step` with every batch of an epoch, in order, while another thread prepares the next ones.
+    fn prepare(&self, order: &[usize], epoch: usize, step: impl FnMut(Prepared)) {
+        let (Settings { recipe, seed, .. }, data) = (self.settings, self.data);
+        thread::scope(|scope| {
+            let (ready, prepared) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                let batches = order.chunks(recipe.batch);
+                let mut batches = batches.map(|i| batch::augmented(data, i, &recipe.augmentation, (*seed, epoch)));
+                // It ends early only where nobody wants a batch any more.
+                batches.all(|batch| ready.send(batch).is_ok())
+            });
+            prepared.into_iter().for_each(step);
+        });
     }
 
     /// The training images in the order of epoch `epoch`.
@@ -157,28 +182,23 @@ impl<'a> Run<'a> {
     }
 
     /// One step; returns the mean loss of the batch.
-    fn step<N: Network>(&self, state: &mut State<N>, indices: &[usize], sums: &mut Sums) -> Tensor<1> {
-        let batch = self.batch(indices, state.epoch);
-        let logits = state.network.forward(batch.images);
-        let loss = cross_entropy(logits.clone(), self.targets(indices));
+    fn step<N: Network>(&self, state: &mut State<N>, prepared: Prepared, sums: &mut Sums) -> Tensor<1> {
+        let targets = self.targets(&prepared.labels);
+        let Batch { images, labels } = prepared.batch(&self.settings.device);
+        let Settings { recipe, teachers, .. } = self.settings;
+        let taught = teacher::probabilities(teachers, &images, recipe.distillation.temperature);
+        let logits = state.network.forward_fused(Tensor::from_inner(images));
+        let loss = distilled(&recipe.distillation, &logits, targets, taught.map(Tensor::from_inner));
         let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
         self.update(state, gradients);
         let loss = loss.inner();
-        sums.add(loss.clone(), logits.inner(), batch.labels.inner());
+        sums.add(loss.clone(), logits.inner(), labels);
         loss
     }
 
-    fn batch(&self, indices: &[usize], epoch: usize) -> Batch {
-        let Settings { recipe, device, seed, .. } = self.settings;
-        let device = device.clone().autodiff();
-        batch::augmented(self.data, indices, &recipe.augmentation, (*seed, epoch), &device)
-    }
-
-    fn targets(&self, indices: &[usize]) -> Tensor<2> {
-        let labels: Vec<u8> = indices.iter().map(|&i| self.data.label(i)).collect();
+    fn targets(&self, labels: &[u8]) -> Tensor<2> {
         let Settings { recipe, device, .. } = self.settings;
-        let device = device.clone().autodiff();
-        batch::smooth_targets(&labels, self.data.classes, recipe.label_smoothing, &device)
+        batch::smooth_targets(labels, self.data.classes, recipe.label_smoothing, &device.clone().autodiff())
     }
 
     /// Moves the weights, then their average.
@@ -220,6 +240,15 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The loss of [`Distillation`]; that of the labels alone where nobody teaches.
+fn distilled(how: &Distillation, logits: &Tensor<2>, targets: Tensor<2>, taught: Option<Tensor<2>>) -> Tensor<1> {
+    let own = cross_entropy(logits.clone(), targets);
+    let Some(taught) = taught else { return own };
+    let Distillation { weight, temperature } = how;
+    let theirs = cross_entropy(logits.clone() / *temperature, taught);
+    own * (1.0 - weight) + theirs * (weight * temperature * temperature)
+}
+
 /// The mean over the batch of −Σ target · log softmax(logits).
 fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let images = logits.dims()[0] as f32;
@@ -235,6 +264,19 @@ fn identity<N: Network>(settings: &Settings, data: &Dataset, split: &Split) -> I
         images: split.train.len(),
         data: format!("{}{}", data.name, hashes.collect::<String>()),
         recipe: settings.recipe.clone(),
+        teachers: settings.teachers.iter().map(|teacher| teacher.identity.clone()).collect(),
+    }
+}
+
+fn fit_teachers<N: Network>(teachers: &[Teacher], expected: &Task) -> Result<(), TrainError> {
+    match teachers.iter().find(|teacher| teacher.task != *expected) {
+        None => Ok(()),
+        Some(Teacher { identity, task, .. }) => Err(TrainError::TeacherTask {
+            teacher: identity.clone(),
+            network: N::NAME,
+            expected: expected.clone(),
+            found: task.clone(),
+        }),
     }
 }
 
@@ -243,4 +285,28 @@ fn task<N: Network>(data: &Dataset) -> Result<Task, TrainError> {
     let task = Task { input: [data.channels, data.height, data.width], classes: data.classes };
     let unfit = |reason| TrainError::Unfit { data: data.name.clone(), network: N::NAME, reason };
     N::fits(&task).map_err(unfit).map(|()| task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the teacher says what the labels say, and nothing is softened, the weight makes no difference; else the loss is the two parts' sum.
+    #[test]
+    fn the_loss_is_shared_between_labels_and_teachers() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::from_floats([[2.0, 0.0], [0.0, 0.0]], &device);
+        let labels = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+        let taught = Tensor::<2>::from_floats([[0.5, 0.5], [0.5, 0.5]], &device);
+        let loss = |weight, temperature, taught: Option<&Tensor<2>>| -> f32 {
+            let how = Distillation { weight, temperature };
+            distilled(&how, &logits, labels.clone(), taught.cloned()).into_scalar()
+        };
+        let alone = loss(0.5, 4.0, None);
+        assert_eq!(alone, ((1.0 + (-2.0f32).exp()).ln() + 2.0f32.ln()) / 2.0);
+        assert_eq!(loss(0.5, 1.0, Some(&labels)), alone);
+        // At temperature 2 the first image's logits are 1 and 0.
+        let theirs = ((1.0 + (-1.0f32).exp()).ln() + 0.5 + 2.0f32.ln()) / 2.0;
+        assert!((loss(0.25, 2.0, Some(&taught)) - (0.75 * alone + 0.25 * 4.0 * theirs)).abs() < 1e-6);
+    }
 }

@@ -28,7 +28,7 @@ fn logits<N: Network>(network: &N, images: &Dataset, device: &Device, done: &imp
     let all: Vec<usize> = (0..images.len()).collect();
     let mut logits = Vec::with_capacity(images.len() * images.classes);
     for indices in all.chunks(BATCH) {
-        let answers = network.forward(batch::plain(images, indices, device).images).into_data();
+        let answers = network.forward_fused(batch::plain(images, indices, device).images).into_data();
         logits.extend(answers.try_to_vec::<f32>().expect("logits are f32"));
         done(indices.len());
     }

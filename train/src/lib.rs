@@ -6,10 +6,11 @@
 //! - [`device`]: where the tensors live.
 //! - [`split`]: which training images are held back for validation.
 //! - [`init`]: the first weights, from the seed.
-//! - [`augment`], [`batch`]: images become tensors, each a little different every epoch.
+//! - [`augment`], [`elastic`], [`batch`]: images become tensors, each a little different every epoch.
 //! - [`schedule`]: the learning rate of a step.
 //! - [`optimizer`]: AdamW, with weight decay on kernels only.
 //! - [`ema`]: the running average of the weights, which is what is shipped.
+//! - [`teacher`]: trained networks to learn from.
 //! - [`mod@fit`]: the loop that joins them.
 //! - [`mod@evaluate`]: accuracy on held-back images. [`mod@judge`]: all that the report says of the test images.
 //! - [`resume`]: the state between two epochs, on disk, that a kill cannot spoil.
@@ -23,6 +24,7 @@ pub mod augment;
 pub mod batch;
 pub mod card;
 pub mod device;
+pub mod elastic;
 pub mod ema;
 pub mod error;
 pub mod evaluate;
@@ -39,6 +41,7 @@ pub mod resume;
 pub mod schedule;
 pub mod serve;
 pub mod split;
+pub mod teacher;
 
 pub use error::TrainError;
 pub use fit::{Outcome, Settings, fit};

@@ -12,8 +12,9 @@ use train::card::{Card, DataCard};
 use train::evaluate::Score;
 use train::fit::CHECKPOINT;
 use train::progress::Progress;
-use train::recipe::Recipe;
+use train::recipe::{Distillation, Recipe};
 use train::split::{Split, split};
+use train::teacher::Teacher;
 use train::{Outcome, Settings, TrainError, device, fit, judge, metrics, progress, resume, serve};
 
 /// Train a network of the zoo.
@@ -33,7 +34,7 @@ use train::{Outcome, Settings, TrainError, device, fit, judge, metrics, progress
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The network: mnist-cnn or mnist-dsres
+    /// The network: mnist-cnn, mnist-dsres or mnist-cnn-wide
     #[arg(long, default_value = "mnist-cnn")]
     model: String,
     /// mnist, digits, or a folder with IDX files or with pictures in a folder for each class
@@ -48,9 +49,21 @@ struct Arguments {
     /// flex, cuda, cuda:INDEX, wgpu or remote:URL; all but flex are cargo features
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Images a step
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(2..))]
-    batch: u64,
+    /// Images a step [default: the recipe's, 128]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(2..))]
+    batch: Option<u64>,
+    /// The method's numbers, as JSON; what is left out has its default
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Learn from this checkpoint too; may be given several times
+    #[arg(long, value_name = "CHECKPOINT")]
+    teacher: Vec<PathBuf>,
+    /// The teachers' part of the loss, 0 to 1 [default: the recipe's, 0.7]
+    #[arg(long, value_name = "PART", requires = "teacher")]
+    distill_weight: Option<f32>,
+    /// What teachers' and own logits are divided by [default: the recipe's, 2]
+    #[arg(long, value_name = "T", requires = "teacher")]
+    temperature: Option<f32>,
     /// Train on the first N training images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -147,16 +160,30 @@ fn ending(settings: &Settings, score: Score) -> String {
 
 impl Arguments {
     fn settings(&self) -> Result<Settings, TrainError> {
-        let recipe = Recipe { batch: self.batch as usize, ..Recipe::default() };
+        let device = device::open(&self.device)?;
+        let teachers = self.teacher.iter().map(|path| Teacher::load(path, &device));
         Ok(Settings {
-            recipe,
+            recipe: self.recipe()?,
+            teachers: teachers.collect::<Result<_, _>>()?,
             epochs: self.epochs as usize,
             seed: self.seed,
-            device: device::open(&self.device)?,
+            device,
             out: self.out(),
             resume: self.resume,
             stop_after: None,
         })
+    }
+
+    /// The recipe's file or the default, and what the other arguments say.
+    fn recipe(&self) -> Result<Recipe, TrainError> {
+        let mut recipe = self.recipe.as_deref().map_or(Ok(Recipe::default()), Recipe::read)?;
+        recipe.batch = self.batch.map_or(recipe.batch, |batch| batch as usize);
+        let Distillation { weight, temperature } = &mut recipe.distillation;
+        *weight = self.distill_weight.unwrap_or(*weight);
+        *temperature = self.temperature.unwrap_or(*temperature);
+        let path = self.recipe.clone().unwrap_or_else(|| "command line".into());
+        recipe.check().map_err(|reason| TrainError::Recipe { path, reason })?;
+        Ok(recipe)
     }
 
     fn out(&self) -> PathBuf {
@@ -202,16 +229,23 @@ impl Arguments {
 
     /// The command that trains the same checkpoint.
     fn command(&self) -> String {
-        let limit = self.limit.map(|n| format!(" --limit {n}"));
+        let option = |name: &str, value: Option<String>| value.map(|value| format!(" --{name} {value}"));
+        let teachers = self.teacher.iter().map(|path| option("teacher", Some(path.display().to_string())));
+        let options = [
+            option("batch", self.batch.map(|n| n.to_string())),
+            option("limit", self.limit.map(|n| n.to_string())),
+            option("recipe", self.recipe.as_ref().map(|path| path.display().to_string())),
+            option("distill-weight", self.distill_weight.map(|part| part.to_string())),
+            option("temperature", self.temperature.map(|t| t.to_string())),
+        ];
         format!(
-            "cargo run --release --bin train -- --model {} --data {} --epochs {} --seed {} --device {} --batch {}{}",
+            "cargo run --release --bin train -- --model {} --data {} --epochs {} --seed {} --device {}{}",
             self.model,
             self.data,
             self.epochs,
             self.seed,
             self.device,
-            self.batch,
-            limit.unwrap_or_default()
+            options.into_iter().chain(teachers).flatten().collect::<String>()
         )
     }
 }

@@ -40,6 +40,9 @@ pub struct Identity {
     pub data: String,
     /// The hyperparameters.
     pub recipe: Recipe,
+    /// The teachers' networks and hashes.
+    #[serde(default)]
+    pub teachers: Vec<String>,
 }
 
 /// A run between two epochs.
@@ -169,6 +172,7 @@ fn same_run(path: &Path, expected: &Identity, found: &Identity) -> Result<(), Tr
     differs("--epochs", a.epochs.to_string(), b.epochs.to_string())?;
     differs("training images", a.images.to_string(), b.images.to_string())?;
     differs("--data", a.data.clone(), b.data.clone())?;
+    differs("--teacher", a.teachers.join(", "), b.teachers.join(", "))?;
     differs("the recipe", json(&a.recipe), json(&b.recipe))
 }
 

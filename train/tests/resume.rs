@@ -16,6 +16,7 @@ use train::{Settings, TrainError, fit, resume};
 fn settings(out: &Path) -> Settings {
     Settings {
         recipe: Recipe { batch: 32, ..Recipe::default() },
+        teachers: vec![],
         epochs: 2,
         seed: 3,
         device: Device::flex(),
