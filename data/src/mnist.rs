@@ -86,7 +86,14 @@ pub(crate) fn is_mnist(dataset: &Dataset, split: Split) -> bool {
 
 /// SHA-256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex_of(&[bytes])
+}
+
+/// The same of several parts, one after the other.
+pub(crate) fn sha256_hex_of(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The images' and the labels' file.

@@ -81,11 +81,9 @@ pub(crate) fn open(folder: &Path, split: Split) -> Result<Option<Dataset>, DataE
         }
     }
     // Names and labels too: the same pictures sorted otherwise are another data set.
-    let names = paths
-        .iter()
-        .flat_map(|path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned().into_bytes());
-    let hashed: Vec<u8> = names.chain(labels.iter().copied()).chain(pixels.iter().copied()).collect();
-    let sha256 = vec![(format!("{split} pictures"), mnist::sha256_hex(&hashed))];
+    let names: String =
+        paths.iter().map(|path| path.strip_prefix(folder).unwrap_or(path).display().to_string()).collect();
+    let sha256 = vec![(format!("{split} pictures"), mnist::sha256_hex_of(&[names.as_bytes(), &labels, &pixels]))];
     let (name, classes) = (folder_name(folder), class_names.len());
     Ok(Some(Dataset { name, height, width, channels, classes, class_names, pixels, labels, sha256 }))
 }

@@ -110,16 +110,16 @@ fn a_damaged_state_is_named() {
 }
 
 #[test]
-fn images_of_another_size_are_refused() {
+fn images_that_the_network_leaves_nothing_of_are_refused() {
     let out = tempfile::tempdir().unwrap();
     let mut narrow = digits();
-    narrow.width = 14;
-    narrow.height = 56;
+    narrow.width = 4;
+    narrow.height = 196;
     let error = run(&settings(out.path()), &narrow).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "digits: images of [1, 56, 14] (channels, height, width), but mnist-dsres takes [1, 28, 28]; \
-         choose other data, or another network"
+        "digits: mnist-dsres does not fit: images of 4×196 pixels, but it halves them and needs 5×5 at least; enlarge the \
+         images, or choose another network"
     );
 }
 
