@@ -5,11 +5,12 @@ use rayon::prelude::*;
 
 use crate::buffer::Buffer;
 use crate::conv::{Kernel, convolve};
-use crate::forward::{GROUP, Kept, Parameters, Saved, Source, channel_first, in_order, pixel_first};
+use crate::forward::{GROUP, Kept, Parameters, Saved, in_order};
 use crate::layer::Layer;
 use crate::pack::fill;
 use crate::points::{Slope, absorb, moments, slope};
 use crate::simd::dispatch;
+use crate::source::{Source, channel_first, pixel_first};
 use crate::weights::accumulate;
 
 /// What a backward pass gives.
@@ -282,6 +283,47 @@ impl WithSimd for Group<'_> {
                     let len = layer.block.inputs * pixels;
                     channel_first(dx, layer.input_vectors() * layer.lanes, pixels, &mut out[image * len..][..len]);
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Scalar, Scalar128b};
+
+    use super::*;
+    use crate::forward::tests::{chain, images, parameters};
+    use crate::{Norms, forward};
+
+    /// Vectors of one and of four numbers, as CPUs without AVX2 have them: the same but for roundings.
+    #[test]
+    fn the_width_of_vectors_changes_roundings_only() {
+        let (chain, images, parameters) = (chain(), images(19), parameters());
+        let wide = forward(&chain, &images, &parameters, Norms::Batch);
+        let expected = backward(&wide.saved, &parameters, &wide.output, true);
+        fn of<S: Simd>(simd: S, forward: crate::forward::Pass, parameters: &[f32]) -> (Vec<f32>, Gradients) {
+            let (images, count) = (forward.images.into(), forward.count);
+            let (output, _, layers) = simd.vectorize(forward);
+            let saved = Saved { images, count, layers: layers.into() };
+            let gradients = simd.vectorize(Pass { saved: &saved, parameters, output: &output, images: true });
+            (output, gradients)
+        }
+        let pass = || crate::forward::Pass {
+            chain: &chain,
+            images: &images,
+            count: 19,
+            parameters: &parameters,
+            norms: Norms::Batch,
+        };
+        for (output, found) in [of(Scalar::new(), pass(), &parameters), of(Scalar128b, pass(), &parameters)] {
+            let pairs =
+                [(&output, &wide.output), (&found.parameters, &expected.parameters), (&found.images, &expected.images)];
+            for (found, expected) in pairs {
+                let most = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                // Sums of some thousand products in another order.
+                let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= 1e-4 * most;
+                assert!(found.len() == expected.len() && found.iter().zip(expected).all(close));
             }
         }
     }

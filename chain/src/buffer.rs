@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that nobody uses. As many as were ever in use at once.
+/// Buffers that nobody uses: of each size no more than were ever in use at once.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 /// Numbers that go back to the free buffers when they are dropped.
@@ -13,17 +13,17 @@ pub struct Buffer(Vec<f32>);
 impl Buffer {
     /// `len` numbers of any value: they are to be written before they are read.
     pub fn any(len: usize) -> Self {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        // The smallest that is large enough.
-        let fits = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
-        let mut values = match fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index) {
-            Some(index) => free.swap_remove(index),
-            None => Vec::with_capacity(len),
-        };
-        drop(free);
-        values.resize(len, 0.0);
-        Self(values)
+        Self(take(&mut FREE.lock().unwrap_or_else(PoisonError::into_inner), len))
     }
+}
+
+/// The smallest buffer that is large enough, or a new one.
+fn take(free: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let fits = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
+    let smallest = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index);
+    let mut values = smallest.map_or_else(|| Vec::with_capacity(len), |index| free.swap_remove(index));
+    values.resize(len, 0.0);
+    values
 }
 
 impl Deref for Buffer {
@@ -52,13 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_buffer_is_used_again() {
-        let len = 123_457;
-        let mut first = Buffer::any(len);
-        first[len - 1] = 7.0;
-        let place = first.as_ptr();
-        drop(first);
-        let again = Buffer::any(len);
-        assert_eq!((again.as_ptr(), again.len(), again[len - 1]), (place, len, 7.0));
+    fn the_smallest_that_is_large_enough_is_used_again() {
+        let mut free = vec![vec![1.0; 9], vec![2.0; 6], vec![3.0; 2]];
+        assert_eq!(take(&mut free, 5), [2.0; 5]);
+        assert_eq!(take(&mut free, 7), [1.0; 7]);
+        assert_eq!(take(&mut free, 3), [0.0; 3]);
+        assert_eq!(free, [[3.0; 2]]);
     }
 }

@@ -11,6 +11,7 @@ use crate::layer::Layer;
 use crate::pack::fill;
 use crate::points::{Affine, Place, emit, moments};
 use crate::simd::dispatch;
+use crate::source::{Source, channel_first};
 use crate::{Block, Chain};
 
 /// Images of which one thread works on at a time, and whose sums are taken together.
@@ -57,75 +58,6 @@ pub(crate) struct Kept {
     pub inverse_deviation: Vec<f32>,
 }
 
-/// What a layer reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source<'a> {
-    /// Images `[N, channels, height, width]`.
-    Images(&'a [f32]),
-    /// The layer before.
-    Layer(&'a Kept),
-}
-
-impl Source<'_> {
-    /// Brings image `index` into the padded form that `layer` reads.
-    #[inline(always)]
-    pub fn fetch<S: Simd>(&self, simd: S, layer: &Layer, index: usize, x: &mut [f32]) {
-        match self {
-            Self::Layer(kept) => {
-                let plane = kept.layer.plane();
-                emit(simd, &kept.layer, &kept.affine, &kept.y[index * plane..][..plane], Place::input(layer), x);
-            }
-            Self::Images(images) => {
-                let len = layer.block.inputs * layer.size[0] * layer.size[1];
-                let image = &images[index * len..][..len];
-                if layer.gathered { gather(layer, image, x) } else { pixels(layer, image, x) }
-            }
-        }
-    }
-}
-
-/// An image's pixels, its channels side by side, inside the padding.
-fn pixels(layer: &Layer, image: &[f32], x: &mut [f32]) {
-    let ([height, width], place) = (layer.size, Place::input(layer));
-    for (channel, plane) in image.chunks_exact(height * width).enumerate() {
-        for (row, plane) in plane.chunks_exact(width).enumerate() {
-            let x = &mut x[place.begin + row * place.row + channel..];
-            for (x, value) in x.iter_mut().step_by(layer.pixel).zip(plane) {
-                *x = *value;
-            }
-        }
-    }
-}
-
-/// For each pixel of the output the window that it is made from: rows, columns, channels. What lies outside the image stays zero.
-fn gather(layer: &Layer, image: &[f32], x: &mut [f32]) {
-    let (block, [height, width]) = (&layer.block, layer.size);
-    let ([rows, columns], taps) = (block.kernel, layer.window().taps);
-    for tap in 0..taps {
-        let (channel, place) = (tap % block.inputs, tap / block.inputs);
-        let plane = &image[channel * height * width..][..height * width];
-        let inside = |d: usize, offset: usize| {
-            let first = block.padding[d].saturating_sub(offset).div_ceil(block.stride[d]);
-            let end = (layer.size[d] + block.padding[d]).saturating_sub(offset).div_ceil(block.stride[d]);
-            first..end.min(layer.convolved[d])
-        };
-        let (row, column) = (place / columns, place % columns);
-        let across = inside(1, column);
-        if across.is_empty() {
-            continue;
-        }
-        for out in inside(0, row) {
-            let plane = &plane[(out * block.stride[0] + row - block.padding[0]) * width..][..width];
-            let plane = &plane[across.start * block.stride[1] + column - block.padding[1]..];
-            let x = &mut x[(out * layer.convolved[1] + across.start) * taps..][..across.len() * taps];
-            for (x, plane) in x.chunks_exact_mut(taps).zip(plane.chunks(block.stride[1])) {
-                x[tap] = plane[0];
-            }
-        }
-    }
-    debug_assert_eq!(taps, rows * columns * block.inputs);
-}
-
 /// The parameters of a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameters<'a> {
@@ -159,12 +91,12 @@ pub fn forward(chain: &Chain, images: &[f32], parameters: &[f32], norms: Norms) 
     Forward { output, statistics, saved: Saved { images, count, layers: layers.into() } }
 }
 
-struct Pass<'a> {
-    chain: &'a Chain,
-    images: &'a [f32],
-    count: usize,
-    parameters: &'a [f32],
-    norms: Norms<'a>,
+pub(crate) struct Pass<'a> {
+    pub chain: &'a Chain,
+    pub images: &'a [f32],
+    pub count: usize,
+    pub parameters: &'a [f32],
+    pub norms: Norms<'a>,
 }
 
 impl WithSimd for Pass<'_> {
@@ -319,20 +251,51 @@ impl WithSimd for Emit<'_> {
     }
 }
 
-/// From pixels of `channels` numbers to planes of `pixels` numbers, as many as `out` holds.
-pub(crate) fn channel_first(image: &[f32], channels: usize, pixels: usize, out: &mut [f32]) {
-    for (channel, plane) in out.chunks_exact_mut(pixels).enumerate() {
-        for (value, pixel) in plane.iter_mut().zip(image.chunks_exact(channels)) {
-            *value = pixel[channel];
-        }
-    }
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Activation;
 
-/// From planes to pixels of `channels` numbers; what is beyond the planes stays.
-pub(crate) fn pixel_first(planes: &[f32], channels: usize, pixels: usize, image: &mut [f32]) {
-    for (channel, plane) in planes.chunks_exact(pixels).enumerate() {
-        for (value, pixel) in plane.iter().zip(image.chunks_exact_mut(channels)) {
-            pixel[channel] = *value;
+    /// Two blocks, of channels that fill no vector, with a pool.
+    pub fn chain() -> Chain {
+        let block = |inputs, outputs, pool| Block {
+            inputs,
+            outputs,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            depthwise: false,
+            bias: true,
+            norm: Some(1e-5),
+            activation: Activation::RELU,
+            pool,
+        };
+        Chain { size: [7, 6], blocks: vec![block(2, 5, 2), block(5, 9, 1)] }
+    }
+
+    pub fn images(count: usize) -> Vec<f32> {
+        (0..count * 2 * 42).map(|i| (i * 7919 % 1009) as f32 / 1009.0).collect()
+    }
+
+    pub fn parameters() -> Vec<f32> {
+        (0..chain().parameters()).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect()
+    }
+
+    /// Whatever the convolution says, a normalized channel has the mean β and the deviation γ.
+    #[test]
+    fn a_normalization_gives_beta_and_gamma() {
+        let mut chain = chain();
+        chain.blocks.truncate(1);
+        (chain.blocks[0].pool, chain.blocks[0].activation) = (1, Activation::NONE);
+        let parameters = &parameters()[..chain.parameters()];
+        let output = forward(&chain, &images(8), parameters, Norms::Batch).output;
+        let own = Parameters::of(&chain.blocks[0], parameters);
+        for c in 0..5 {
+            let values: Vec<f64> = output.chunks(42).skip(c).step_by(5).flatten().map(|v| f64::from(*v)).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+            assert!((mean - f64::from(own.beta[c])).abs() < 1e-5, "{mean}");
+            assert!((variance.sqrt() - f64::from(own.gamma[c].abs())).abs() < 1e-3, "{variance}");
         }
     }
 }

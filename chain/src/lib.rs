@@ -6,7 +6,7 @@
 //!
 //! What makes it fast:
 //! - **Channels in lanes.** Inside, pixels follow one another and a pixel's channels fill whole vectors
-//!   ([`layer`](mod@self)), so that rows of 28, 14 or 7 pixels have no ragged ends. Images come and go as `[N, C, H, W]`.
+//!   so that rows of 28, 14 or 7 pixels have no ragged ends. Images come and go as `[N, C, H, W]`.
 //! - **Convolutions without copies.** A kernel's row over one pixel is a stretch of memory that begins at that pixel, so a convolution
 //!   is a product of matrices whose rows overlap.
 //! - **Only the convolutions' outputs are kept.** Normalization, activation and pool are done again where their result is read, an image
@@ -23,6 +23,7 @@ mod layer;
 mod pack;
 mod points;
 mod simd;
+mod source;
 mod weights;
 
 pub use backward::{Gradients, backward};
@@ -114,9 +115,14 @@ impl Chain {
         [self.blocks.first().map_or(0, |block| block.inputs), height, width]
     }
 
+    /// Height and width of an image coming out.
+    pub fn output_size(&self) -> [usize; 2] {
+        self.blocks.iter().fold(self.size, |size, block| block.size(size))
+    }
+
     /// Channels, height and width of an image coming out.
     pub fn output(&self) -> [usize; 3] {
-        let [height, width] = self.blocks.iter().fold(self.size, |size, block| block.size(size));
+        let [height, width] = self.output_size();
         [self.blocks.last().map_or(0, |block| block.outputs), height, width]
     }
 

@@ -41,11 +41,11 @@ impl<'a> Maps<'a> {
     /// The maps through `conv`, later; `None` where that cannot be.
     pub fn conv(&self, conv: &'a Conv2d) -> Option<Self> {
         let block = block(conv)?;
-        let [_, height, width] =
-            if self.parts.is_empty() { [0, self.chain.size[0], self.chain.size[1]] } else { self.chain.output() };
-        let fits = [height, width].iter().zip(block.kernel).zip(block.padding).all(|((size, k), p)| size + 2 * p >= k);
+        let size = if self.parts.is_empty() { self.chain.size } else { self.chain.output_size() };
+        let fits = (0..2).all(|d| size[d] + 2 * block.padding[d] >= block.kernel[d]);
+        let together = conv.weight.lazy_device().is_autodiff() == self.input.device().is_autodiff();
         let known = !self.parts.is_empty() || on_flex(&self.input);
-        (fits && known).then(|| {
+        (fits && together && known).then(|| {
             let mut next = self.clone();
             next.chain.blocks.push(block);
             next.parts.push(Part { conv, norm: None });
@@ -75,7 +75,7 @@ impl<'a> Maps<'a> {
     /// The maps through a max pool, later; `None` where that cannot be.
     pub fn max_pool(&self, pool: &MaxPool2d) -> Option<Self> {
         let mut next = self.clone();
-        let [_, height, width] = next.chain.output();
+        let [height, width] = next.chain.output_size();
         let block = next.chain.blocks.last_mut()?;
         let size = pool.kernel_size[0];
         let side_by_side = pool.kernel_size == [size; 2] && pool.stride == [size; 2] && pool.dilation == [1, 1];

@@ -11,6 +11,7 @@
 //! - [`optimizer`]: AdamW, with weight decay on kernels only.
 //! - [`ema`]: the running average of the weights, which is what is shipped.
 //! - [`teacher`]: trained networks to learn from.
+//! - [`loss`]: what a step makes smaller.
 //! - [`mod@fit`]: the loop that joins them.
 //! - [`mod@evaluate`]: accuracy on held-back images. [`mod@judge`]: all that the report says of the test images.
 //! - [`resume`]: the state between two epochs, on disk, that a kill cannot spoil.
@@ -32,6 +33,7 @@ pub mod files;
 pub mod fit;
 pub mod init;
 pub mod judge;
+pub mod loss;
 pub mod metrics;
 pub mod optimizer;
 pub mod progress;

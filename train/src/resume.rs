@@ -172,7 +172,8 @@ fn same_run(path: &Path, expected: &Identity, found: &Identity) -> Result<(), Tr
     differs("--epochs", a.epochs.to_string(), b.epochs.to_string())?;
     differs("training images", a.images.to_string(), b.images.to_string())?;
     differs("--data", a.data.clone(), b.data.clone())?;
-    differs("--teacher", a.teachers.join(", "), b.teachers.join(", "))?;
+    let teachers = |teachers: &[String]| if teachers.is_empty() { "none".to_owned() } else { teachers.join(", ") };
+    differs("--teacher", teachers(&a.teachers), teachers(&b.teachers))?;
     differs("the recipe", json(&a.recipe), json(&b.recipe))
 }
 

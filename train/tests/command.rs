@@ -87,6 +87,36 @@ fn a_killed_run_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_bit() {
+    let run = |threads: &str| {
+        let out = tempfile::tempdir().unwrap();
+        assert!(short_run(out.path()).env("RAYON_NUM_THREADS", threads).status().unwrap().success());
+        fs::read(out.path().join("checkpoint.bpk")).unwrap()
+    };
+    assert_eq!(run("1"), run("3"));
+}
+
+#[test]
+fn a_recipe_and_teachers_are_taken_and_recorded() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert!(short_run(first.path()).status().unwrap().success());
+    let (teacher, recipe) = (first.path().join("checkpoint.bpk"), first.path().join("recipe.json"));
+    fs::write(&recipe, r#"{"label_smoothing": 0.05, "augmentation": {"elastic_pixels": 3}}"#).unwrap();
+
+    let mut run = short_run(second.path());
+    run.arg("--recipe").arg(&recipe).arg("--teacher").arg(&teacher).args(["--distill-weight", "0.25"]);
+    assert!(run.status().unwrap().success());
+    let card: Card = serde_json::from_slice(&fs::read(second.path().join("card.json")).unwrap()).unwrap();
+    assert_eq!((card.recipe.label_smoothing, card.recipe.batch), (0.05, 32));
+    assert_eq!((card.recipe.augmentation.elastic_pixels, card.recipe.augmentation.shift_pixels), (3.0, 1.5));
+    assert_eq!((card.recipe.distillation.weight, card.recipe.distillation.temperature), (0.25, 2.0));
+    let told = format!(" --recipe {} --distill-weight 0.25 --teacher {}", recipe.display(), teacher.display());
+    assert!(card.command.ends_with(&told), "{}", card.command);
+    let bytes = |out: &Path| fs::read(out.join("checkpoint.bpk")).unwrap();
+    assert_ne!(bytes(first.path()), bytes(second.path()));
+}
+
+#[test]
 fn bad_input_is_refused() {
     let out = tempfile::tempdir().unwrap();
     let out = out.path().to_str().unwrap();
@@ -96,4 +126,15 @@ fn bad_input_is_refused() {
     refuses(&["--data", "digits", "--resume", "--out", out], "nothing to resume");
     refuses(&["--data", "digits", "--limit", "3", "--out", out], "3 training images are too few");
     refuses(&["--epochs", "0"], "--epochs");
+    refuses(
+        &["--data", "digits", "--teacher", "/no/such.bpk", "--out", out],
+        "/no/such.bpk: not a readable checkpoint",
+    );
+    refuses(&["--data", "digits", "--recipe", "/no/such.json", "--out", out], "/no/such.json");
+    let recipe = Path::new(out).join("recipe.json");
+    fs::write(&recipe, r#"{"ema_decay": 2}"#).unwrap();
+    refuses(
+        &["--data", "digits", "--recipe", recipe.to_str().unwrap(), "--out", out],
+        "ema_decay is 2, expected 0 to 1",
+    );
 }

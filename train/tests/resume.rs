@@ -5,12 +5,14 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use data::Dataset;
+use models::Network;
 use models::mnist_dsres::MnistDsRes;
 use train::fit::CHECKPOINT;
 use train::metrics;
 use train::progress::Progress;
 use train::recipe::Recipe;
 use train::split::split;
+use train::teacher::Teacher;
 use train::{Settings, TrainError, fit, resume};
 
 fn settings(out: &Path) -> Settings {
@@ -81,6 +83,18 @@ fn another_run_is_not_resumed() {
     let settings = Settings { seed: 4, ..resumed(interrupted(out.path())) };
     let error = run(&settings, &digits()).unwrap_err().to_string();
     assert!(error.contains("the run to resume has --seed 3, but 4 was asked for"), "{error}");
+}
+
+#[test]
+fn a_run_is_not_resumed_with_another_teacher() {
+    let out = tempfile::tempdir().unwrap();
+    let settings = interrupted(out.path());
+    let path = out.path().join("teacher.bpk");
+    models::checkpoint::save(&MnistDsRes::new(&Device::flex()), &path).unwrap();
+    let teacher = Teacher::load(&path, &Device::flex()).unwrap();
+    let expected = format!("the run to resume has --teacher none, but {} was asked for", teacher.identity);
+    let error = run(&Settings { teachers: vec![teacher], ..resumed(settings) }, &digits()).unwrap_err().to_string();
+    assert!(error.contains(&expected), "{error}");
 }
 
 #[test]
