@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor};
-use models::Network;
 use models::mnist_cnn::MnistCnn;
 use models::mnist_dsres::MnistDsRes;
+use models::{Network, Task};
 
 /// Two orders of adding some ten thousand products in f32, through up to eleven normalizations; as a part of the largest value of a tensor.
 const TOLERANCE: f32 = 2e-4;
@@ -73,15 +73,15 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |most, v| v.abs().max(most))
 }
 
-fn check<N: Network>() {
+fn check<N: Network>(task: &Task) {
     let device = Device::flex().autodiff();
     device.seed(5);
-    let network = N::new(&device);
-    let [channels, height, width] = network.task().input;
+    let network = N::build(task, &device);
+    let [channels, height, width] = task.input;
     // No multiple of any group of images.
     let images = Tensor::<4>::random([21, channels, height, width], Distribution::Uniform(0.0, 1.0), &device);
     // Of its own running statistics: a clone would share them.
-    let copy = N::new(&device).load_record(network.clone().into_record());
+    let copy = N::build(task, &device).load_record(network.clone().into_record());
     let (plain, fused) = (step(&network, &images, false), step(&copy, &images, true));
 
     close("logits", &fused.0, &plain.0, largest(&plain.0));
@@ -103,12 +103,17 @@ fn check<N: Network>() {
     close("logits of inference", &fused, &plain, largest(&plain));
 }
 
+/// Odd sides, three channels and few classes.
+const COLOUR: Task = Task { input: [3, 17, 10], classes: 4 };
+
 #[test]
 fn mnist_cnn_is_the_same_on_both_roads() {
-    check::<MnistCnn>();
+    check::<MnistCnn>(&Task::MNIST);
+    check::<MnistCnn>(&COLOUR);
 }
 
 #[test]
 fn mnist_dsres_is_the_same_on_both_roads() {
-    check::<MnistDsRes>();
+    check::<MnistDsRes>(&Task::MNIST);
+    check::<MnistDsRes>(&COLOUR);
 }

@@ -88,9 +88,12 @@ fn a_killed_run_resumes_to_the_same_bits() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
+    let data = tempfile::tempdir().unwrap();
+    few_test_images(data.path());
     let run = |threads: &str| {
         let out = tempfile::tempdir().unwrap();
-        assert!(short_run("digits", out.path()).env("RAYON_NUM_THREADS", threads).status().unwrap().success());
+        let mut short_run = short_run(data.path().to_str().unwrap(), out.path());
+        assert!(short_run.env("RAYON_NUM_THREADS", threads).status().unwrap().success());
         fs::read(out.path().join("checkpoint.bpk")).unwrap()
     };
     assert_eq!(run("1"), run("3"));
@@ -98,12 +101,14 @@ fn the_number_of_threads_changes_no_bit() {
 
 #[test]
 fn a_recipe_and_teachers_are_taken_and_recorded() {
-    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert!(short_run("digits", first.path()).status().unwrap().success());
+    let [data, first, second] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    few_test_images(data.path());
+    let short_run = |out| short_run(data.path().to_str().unwrap(), out);
+    assert!(short_run(first.path()).status().unwrap().success());
     let (teacher, recipe) = (first.path().join("checkpoint.bpk"), first.path().join("recipe.json"));
     fs::write(&recipe, r#"{"label_smoothing": 0.05, "augmentation": {"elastic_pixels": 3}}"#).unwrap();
 
-    let mut run = short_run("digits", second.path());
+    let mut run = short_run(second.path());
     run.arg("--recipe").arg(&recipe).arg("--teacher").arg(&teacher).args(["--distill-weight", "0.25"]);
     assert!(run.status().unwrap().success());
     let card: Card = serde_json::from_slice(&fs::read(second.path().join("card.json")).unwrap()).unwrap();

@@ -59,6 +59,7 @@ fn a_run_on_pictures_resumes_only_on_the_same_pictures() {
     pictures(data.path(), &["ant", "bee"], false, (9, 9));
     let settings = train::Settings {
         recipe: train::recipe::Recipe { batch: 8, ..Default::default() },
+        teachers: vec![],
         epochs: 2,
         seed: 1,
         device: Device::flex(),

@@ -12,20 +12,21 @@ use train::metrics;
 /// `train serve` on a free port, ended with the test.
 struct Server {
     process: Child,
-    url: String,
+    /// What `--device` is to be, as the server says.
+    device: String,
 }
 
 impl Server {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("serving"))).unwrap().unwrap();
-        let url = line.rsplit(' ').next().unwrap().to_owned();
+        let device = line.rsplit(' ').next().unwrap().to_owned();
         // What else it says goes nowhere, but the pipe stays open for it.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
+        Self { process, device }
     }
 }
 
@@ -50,7 +51,7 @@ fn losses(out: &Path) -> Vec<f64> {
 fn a_run_on_a_served_device_learns_what_one_on_this_device_learns() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start();
-    let device = format!("remote:{}", server.url);
+    let device = server.device.clone();
     assert!(device.starts_with("remote:ws://127.0.0.1:"), "{device}");
     for (device, out) in [("flex", here.path()), (&device, there.path())] {
         let output = train(device, out);
