@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod bounds;
+mod concat;
 mod constants;
 pub(crate) mod dead;
 pub mod fuse_activation;
@@ -34,12 +35,13 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 27] = [
+const FORMS: [Rule; 28] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
     bounds::prelu,
     bounds::sum,
+    concat::from_front,
     softmax::from_flattening,
     softmax::behind_flatten,
     reshape::recognize,
