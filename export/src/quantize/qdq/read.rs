@@ -227,12 +227,13 @@ impl<'g> Reader<'g> {
         Ok(None)
     }
 
-    /// The scale of a lone Relu or Clip whose bounds are steps of its input: so is then its every result.
+    /// The scale of a lone Relu or Clip whose bounds are steps of its input, or of a copy with padding: so is then its every result.
     fn on_its_inputs_grid(&self, waiting: &Waiting) -> Option<Affine> {
         let Maker::Operator { node, inputs, bounds } = &waiting.maker else { return None };
         let affine = self.tensors[inputs[0]].affine();
         let is_step = |bound: f32| bound.is_infinite() || affine.dequantize(affine.quantize(bound)) == bound;
-        let on_grid = Bounds::of(&node.op).is_some() && is_step(bounds.low) && is_step(bounds.high);
+        let chooses = Bounds::of(&node.op).is_some() || self.constants.is_copy(node);
+        let on_grid = chooses && is_step(bounds.low) && is_step(bounds.high);
         on_grid.then_some(affine)
     }
 
