@@ -18,7 +18,7 @@ use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
 use super::value::{Maker, Value, Waiting, commutes};
-use super::{gates, operator_form, pads, tail, turn};
+use super::{bias, gates, operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 /// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
 /// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let graph = &gates::fuse(&pads::absorb(&turn::absorb(&operator_form::to_qdq(graph))));
+    let graph = &gates::fuse(&pads::absorb(&bias::absorb(&turn::absorb(&operator_form::to_qdq(graph)))));
     let graph = &tail::cut(&passes::normalize(graph));
     let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
