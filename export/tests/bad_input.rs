@@ -250,7 +250,10 @@ fn arrays_that_do_not_fit() {
     none.refuses("quantize a.onnx --calibration x.npy -o out", &["x.npy", "at least one input"]);
     let nan = export::npy::Array { dims: vec![1, 28, 28], values: vec![f32::NAN; 784] };
     let nan = folder().with("x.npy", &export::npy::to_bytes(&nan));
-    nan.refuses("quantize a.onnx --calibration x.npy -o out", &["a.onnx", "`image`", "not finite"]);
+    nan.refuses("quantize a.onnx --calibration x.npy -o out", &["a.onnx", "x.npy: input 0", "not finite (NaN)"]);
+    let infinite = export::npy::Array { dims: vec![1, 28, 28], values: vec![f32::INFINITY; 784] };
+    let infinite = Folder::new().with("net.plan", &net_plan()).with("x.npy", &export::npy::to_bytes(&infinite));
+    infinite.refuses("run net.plan --input x.npy -o out", &["x.npy: input 0", "not finite (inf)"]);
     let fine = || folder().with("x.npy", &array(&[4, 28, 28]));
     let says = ["a.onnx", "mean: expected 1 or 1 finite numbers", "[0.1, 0.2]"];
     fine().refuses("quantize a.onnx --calibration x.npy --input-mean 0.1,0.2 -o out", &says);

@@ -51,6 +51,16 @@ pub enum InputError {
         /// What there is.
         found: String,
     },
+    /// A NaN or an infinity.
+    #[error("{name}: input {index} holds a value that is not finite ({value}). Look where the array was made")]
+    NotFinite {
+        /// The source.
+        name: String,
+        /// Which input.
+        index: usize,
+        /// The first such value.
+        value: f32,
+    },
     /// An input that is not there.
     #[error("{name}: expected inputs 0 to {}, found number {index}", count.saturating_sub(1))]
     Index {
