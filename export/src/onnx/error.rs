@@ -98,9 +98,9 @@ pub enum OnnxError {
         /// The type's ONNX name or number.
         found: String,
     },
-    /// A graph input or output without a tensor type.
+    /// A graph input without a tensor type.
     #[error(
-        "value `{value}`, an input or output of the graph, has no tensor type with a shape. Run onnx.shape_inference over \
+        "value `{value}`, an input of the graph, has no tensor type with a shape. Run onnx.shape_inference over \
          the model, or export it again"
     )]
     Untyped {

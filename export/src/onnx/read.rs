@@ -10,12 +10,13 @@ use prost::Message;
 use super::attributes::read_attributes;
 use super::error::{FileError, OnnxError};
 use super::operators::{Form, read_op};
-use super::proto::{GraphProto, ModelProto, NodeProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::tensors::{read_tensor, read_value_info};
 use super::upgrade::upgrade;
 use super::{MAX_FILE_BYTES, MAX_NODES, OPSETS_READ};
 use crate::graph::passes::fuse_activation;
-use crate::graph::{Attribute, Attributes, Graph, Node, Op, Tensor, ValueInfo};
+use crate::graph::shape::{self, Shapes};
+use crate::graph::{Attribute, Attributes, DType, Graph, Node, Op, Tensor, ValueInfo};
 
 /// Reads an ONNX file.
 ///
@@ -55,7 +56,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     let mut reader = Reader::new(proto, opset)?;
     proto.node.iter().try_for_each(|node| reader.node(node))?;
     let mut graph = reader.graph;
-    graph.outputs = proto.output.iter().map(read_value_info).collect::<Result<_, _>>()?;
+    let shapes = shape::known(&graph);
+    graph.outputs = proto.output.iter().map(|output| read_output(output, &shapes)).collect::<Result<_, _>>()?;
     graph.metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
     check_outputs(&graph, &reader.made)?;
     drop_clip_bounds(&mut graph);
@@ -214,6 +216,16 @@ fn constant_value(attributes: &BTreeMap<String, Attribute>, node: &str) -> Resul
             return Err(OnnxError::Constant { node: node.into(), found });
         }
     })
+}
+
+/// An output may leave its type to what makes it; what only the passes have a shape for gets it there.
+fn read_output(proto: &ValueInfoProto, shapes: &Shapes) -> Result<ValueInfo, OnnxError> {
+    match read_value_info(proto) {
+        Err(OnnxError::Untyped { value }) => {
+            Ok(shapes.get(&value).cloned().unwrap_or(ValueInfo { name: value, dtype: DType::F32, shape: Vec::new() }))
+        }
+        read => read,
+    }
 }
 
 fn check_outputs(graph: &Graph, made: &HashSet<String>) -> Result<(), OnnxError> {
