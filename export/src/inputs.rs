@@ -63,6 +63,7 @@ impl Inputs {
     pub fn open(source: &Source, split: Split, intake: impl Into<Intake>) -> Result<Self, InputError> {
         let intake = intake.into();
         let inputs = match source {
+            Source::Path(path) if !path.exists() => Err(InputError::Missing { path: path.clone() }),
             Source::Path(path) if path.is_file() => Self::file(path, split, &intake),
             Source::Path(path) => match pictures::find(path, split).map_err(InputError::Pictures)? {
                 Some(found) => Self::pictures(path, found.paths, found.labels, intake.shape),

@@ -205,6 +205,13 @@ fn a_missing_or_truncated_data_set() {
     let folder = Folder::new().with("net.plan", &net_plan());
     folder.refuses("validate net.plan --data nowhere", &["nowhere", "expected a folder"]);
     let folder = Folder::new().with("net.plan", &net_plan());
+    folder.refuses(
+        "run net.plan --input none.npy -o out",
+        &["net.plan: none.npy: expected a folder or a file", "found nothing"],
+    );
+    let folder = Folder::new().with("a.onnx", &onnx::to_bytes(&float(None)));
+    folder.refuses("quantize a.onnx --calibration none -o out", &["error: to calibrate a.onnx: none: expected"]);
+    let folder = Folder::new().with("net.plan", &net_plan());
     std::fs::create_dir(folder.path("cut")).unwrap();
     let header = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
     std::fs::write(folder.path("cut/t10k-images-idx3-ubyte"), header).unwrap();

@@ -116,7 +116,7 @@ impl Quantize {
         let name = || self.float.display().to_string();
         let intake = self.intake(&graph).with_context(name)?;
         let inputs = Inputs::open(&self.calibration, Split::Train, intake.clone())
-            .with_context(|| format!("{}, to calibrate {}", self.calibration, name()))?;
+            .with_context(|| format!("to calibrate {}", name()))?;
         ensure!(!inputs.is_empty(), "{}: expected at least one input, found none", self.calibration);
         ensure!(self.limit > 0, "--limit: expected at least 1, found 0");
         let Some(normalization) = &intake.normalization else {

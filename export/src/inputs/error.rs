@@ -14,6 +14,15 @@ pub enum InputError {
         /// The system's words.
         cause: io::Error,
     },
+    /// Nothing where a file or a folder should be.
+    #[error(
+        "{}: expected a folder or a file of inputs, found nothing there. Name one that exists, or say `mnist` or `digits`",
+        path.display()
+    )]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
     /// A data set that is missing or damaged.
     #[error(transparent)]
     Data(#[from] data::DataError),
