@@ -156,6 +156,13 @@ fn a_float_file_is_no_int8_file() {
 }
 
 #[test]
+fn an_int8_file_is_not_quantized_again() {
+    let int8 = onnx::to_bytes(&export::quantize::qdq::to_graph(&quantized()));
+    let folder = Folder::new().with("int8.onnx", &int8);
+    folder.refuses("quantize int8.onnx --calibration digits", &["int8.onnx", "quantized already", "export plan"]);
+}
+
+#[test]
 fn a_plan_of_another_version() {
     let mut bytes = net_plan();
     bytes[4] = 99;

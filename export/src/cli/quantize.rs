@@ -86,8 +86,9 @@ impl Quantize {
     pub fn run(&self) -> Result<()> {
         let name = || self.float.display().to_string();
         let output = self.output.clone().unwrap_or_else(|| self.float.with_file_name("int8.onnx"));
+        let graph = read(&self.float)?;
         files::distinct(&self.float, &output)?;
-        let (graph, inputs, input_range) = self.inputs(read(&self.float)?)?;
+        let (graph, inputs, input_range) = self.inputs(graph)?;
         let parts = Parts::of(inputs.len(), self.limit);
         let judging = parts.judging(images_to_judge_by(&graph)?);
         let samples = Samples { inputs: &inputs, calibration: &parts.calibration, judging: &judging, input_range };
