@@ -127,6 +127,15 @@ fn a_file_that_is_not_onnx() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_named() {
+    let folder = |name, bytes: &[u8]| Folder::new().with(name, bytes);
+    folder("net.plan", &net_plan())
+        .refuses("plan net.plan -o out", &["net.plan: expected an ONNX model, found a plan", "export run"]);
+    folder("a.bpk", b"NRUB\x01\x00").refuses("inspect a.bpk", &["a.bpk", "a checkpoint of burn", "export onnx"]);
+    folder("a.json", b"{\n}").refuses("inspect a.json", &["a.json", "JSON", ".onnx"]);
+}
+
+#[test]
 fn a_cut_onnx_file() {
     let bytes = onnx::to_bytes(&float(None));
     let cut = &bytes[..bytes.len() - 20];

@@ -19,6 +19,12 @@ pub enum OnnxError {
         /// The decoder's words.
         reason: String,
     },
+    /// A file of a kind that another command reads.
+    #[error("expected an ONNX model, found {found}")]
+    OtherKind {
+        /// What it is, and what to do with it.
+        found: &'static str,
+    },
     /// A protobuf message, but without a graph in it.
     #[error(
         "expected an ONNX model with a graph of at least one node, found a file of {len_bytes} bytes with {found}. It is \

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use infer_nostd::plan::MAGIC;
 use prost::Message;
 
 use super::attributes::read_attributes;
@@ -64,7 +65,20 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     Ok(fuse_activation::fuse(&graph))
 }
 
+/// First bytes that no ONNX model has, and what begins with them.
+const OTHER_KINDS: [(&[u8], &str); 3] = [
+    (
+        &MAGIC.to_le_bytes(),
+        "a plan. `export run`, `inspect`, `validate` and `bench` read it; what it was made from is an int8 ONNX file",
+    ),
+    (b"NRUB", "a checkpoint of burn. `export onnx --checkpoint` makes a float ONNX file of it"),
+    (b"{", "JSON or other text. Name the .onnx file"),
+];
+
 fn decode(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
+    if let Some(&(_, found)) = OTHER_KINDS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(OnnxError::OtherKind { found });
+    }
     let model =
         ModelProto::decode(bytes).map_err(|e| OnnxError::NotOnnx { len_bytes: bytes.len(), reason: e.to_string() })?;
     let found = match &model.graph {
