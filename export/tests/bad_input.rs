@@ -119,6 +119,18 @@ fn a_file_that_is_not_there() {
 }
 
 #[test]
+fn a_folder_where_a_file_is_expected() {
+    for command in ["plan net -o out", "inspect net", "quantize net --calibration digits -o out"] {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path("net")).unwrap();
+        for name in ["int8.onnx", "float.onnx", "card.json"] {
+            std::fs::write(folder.path("net").join(name), b"").unwrap();
+        }
+        folder.refuses(command, &["net: expected a file, found a folder", "one of its files: float.onnx, int8.onnx"]);
+    }
+}
+
+#[test]
 fn a_file_that_is_not_onnx() {
     let text = b"These are not the bytes of a model.";
     Folder::new().with("a.onnx", text).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "ONNX"]);
