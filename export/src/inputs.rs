@@ -63,6 +63,7 @@ impl Inputs {
     pub fn open(source: &Source, split: Split, intake: impl Into<Intake>) -> Result<Self, InputError> {
         let intake = intake.into();
         let inputs = match source {
+            Source::Path(path) if !path.exists() => Err(InputError::Missing { path: path.clone() }),
             Source::Path(path) if path.is_file() => Self::file(path, split, &intake),
             Source::Path(path) => match pictures::find(path, split).map_err(InputError::Pictures)? {
                 Some(found) => Self::pictures(path, found.paths, found.labels, intake.shape),
@@ -185,7 +186,7 @@ impl Inputs {
     /// Inputs by number, one after the other, each C×H×W.
     ///
     /// # Errors
-    /// A file that cannot be read any more, a picture of another shape than the first, a number beyond the last.
+    /// A file that cannot be read any more, a picture of another shape than the first, a value that is not finite, a number beyond the last.
     pub fn read(&self, indices: impl IntoIterator<Item = usize>) -> Result<Vec<f32>, InputError> {
         let mut values = Vec::new();
         for index in indices {
@@ -208,6 +209,9 @@ impl Inputs {
             }
             Store::Array(array) => {
                 let mut values = array.read(index)?;
+                if let Some(&value) = values.iter().find(|value| !value.is_finite()) {
+                    return Err(InputError::NotFinite { name: self.name.clone(), index, value });
+                }
                 if self.are_pixels() {
                     self.normalization.apply(&mut values, self.shape[0]);
                 } else {
@@ -323,6 +327,20 @@ mod tests {
         assert_eq!(spread(10, 3), [0, 3, 6]);
         assert_eq!(spread(3, 10), [0, 1, 2]);
         assert!(spread(0, 4).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite() {
+        let numbers = file(&to_bytes(&Array { dims: vec![3, 1], values: vec![f32::MAX, f32::NAN, f32::INFINITY] }));
+        let numbers = open(numbers.path(), [1, 1, 1]).unwrap();
+        assert_eq!(numbers.read([0]).unwrap(), [f32::MAX]);
+        for (index, found) in [
+            (1, "input 1 holds a value that is not finite (NaN)"),
+            (2, "input 2 holds a value that is not finite (inf)"),
+        ] {
+            let error = numbers.read([index]).unwrap_err().to_string();
+            assert!(error.contains(found), "{error}");
+        }
     }
 
     #[test]

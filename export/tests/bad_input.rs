@@ -119,11 +119,32 @@ fn a_file_that_is_not_there() {
 }
 
 #[test]
+fn a_folder_where_a_file_is_expected() {
+    for command in ["plan net -o out", "inspect net", "quantize net --calibration digits -o out"] {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path("net")).unwrap();
+        for name in ["int8.onnx", "float.onnx", "card.json"] {
+            std::fs::write(folder.path("net").join(name), b"").unwrap();
+        }
+        folder.refuses(command, &["net: expected a file, found a folder", "one of its files: float.onnx, int8.onnx"]);
+    }
+}
+
+#[test]
 fn a_file_that_is_not_onnx() {
     let text = b"These are not the bytes of a model.";
     Folder::new().with("a.onnx", text).refuses("quantize a.onnx --calibration digits -o out", &["a.onnx", "ONNX"]);
     Folder::new().with("a.onnx", text).refuses("plan a.onnx -o out", &["a.onnx", "ONNX"]);
     Folder::new().with("a.onnx", text).refuses("run a.onnx --input out", &["a.onnx", "ONNX"]);
+}
+
+#[test]
+fn a_file_of_another_kind_is_named() {
+    let folder = |name, bytes: &[u8]| Folder::new().with(name, bytes);
+    folder("net.plan", &net_plan())
+        .refuses("plan net.plan -o out", &["net.plan: expected an ONNX model, found a plan", "export run"]);
+    folder("a.bpk", b"NRUB\x01\x00").refuses("inspect a.bpk", &["a.bpk", "a checkpoint of burn", "export onnx"]);
+    folder("a.json", b"{\n}").refuses("inspect a.json", &["a.json", "JSON", ".onnx"]);
 }
 
 #[test]
@@ -153,6 +174,13 @@ fn external_data_is_refused() {
 fn a_float_file_is_no_int8_file() {
     let folder = Folder::new().with("float.onnx", &onnx::to_bytes(&float(None)));
     folder.refuses("plan float.onnx -o out", &["float.onnx", "found a float one", "export quantize"]);
+}
+
+#[test]
+fn an_int8_file_is_not_quantized_again() {
+    let int8 = onnx::to_bytes(&export::quantize::qdq::to_graph(&quantized()));
+    let folder = Folder::new().with("int8.onnx", &int8);
+    folder.refuses("quantize int8.onnx --calibration digits", &["int8.onnx", "quantized already", "export plan"]);
 }
 
 #[test]
@@ -205,6 +233,13 @@ fn a_missing_or_truncated_data_set() {
     let folder = Folder::new().with("net.plan", &net_plan());
     folder.refuses("validate net.plan --data nowhere", &["nowhere", "expected a folder"]);
     let folder = Folder::new().with("net.plan", &net_plan());
+    folder.refuses(
+        "run net.plan --input none.npy -o out",
+        &["net.plan: none.npy: expected a folder or a file", "found nothing"],
+    );
+    let folder = Folder::new().with("a.onnx", &onnx::to_bytes(&float(None)));
+    folder.refuses("quantize a.onnx --calibration none -o out", &["error: to calibrate a.onnx: none: expected"]);
+    let folder = Folder::new().with("net.plan", &net_plan());
     std::fs::create_dir(folder.path("cut")).unwrap();
     let header = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
     std::fs::write(folder.path("cut/t10k-images-idx3-ubyte"), header).unwrap();
@@ -250,7 +285,10 @@ fn arrays_that_do_not_fit() {
     none.refuses("quantize a.onnx --calibration x.npy -o out", &["x.npy", "at least one input"]);
     let nan = export::npy::Array { dims: vec![1, 28, 28], values: vec![f32::NAN; 784] };
     let nan = folder().with("x.npy", &export::npy::to_bytes(&nan));
-    nan.refuses("quantize a.onnx --calibration x.npy -o out", &["a.onnx", "`image`", "not finite"]);
+    nan.refuses("quantize a.onnx --calibration x.npy -o out", &["a.onnx", "x.npy: input 0", "not finite (NaN)"]);
+    let infinite = export::npy::Array { dims: vec![1, 28, 28], values: vec![f32::INFINITY; 784] };
+    let infinite = Folder::new().with("net.plan", &net_plan()).with("x.npy", &export::npy::to_bytes(&infinite));
+    infinite.refuses("run net.plan --input x.npy -o out", &["x.npy: input 0", "not finite (inf)"]);
     let fine = || folder().with("x.npy", &array(&[4, 28, 28]));
     let says = ["a.onnx", "mean: expected 1 or 1 finite numbers", "[0.1, 0.2]"];
     fine().refuses("quantize a.onnx --calibration x.npy --input-mean 0.1,0.2 -o out", &says);

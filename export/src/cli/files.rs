@@ -1,6 +1,6 @@
 //! Files, read and written the same by every command.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use export::files::write_atomically;
 use export::onnx::MAX_FILE_BYTES;
 use std::convert::Infallible;
@@ -9,6 +9,9 @@ use std::path::Path;
 /// The bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let hint = || format!("{}: cannot be read; check the path and its permissions", path.display());
+    if path.is_dir() {
+        bail!("{}: expected a file, found a folder; name one of its files{}", path.display(), networks(path));
+    }
     let len = std::fs::metadata(path).with_context(hint)?.len();
     ensure!(
         len <= MAX_FILE_BYTES,
@@ -16,6 +19,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         path.display()
     );
     std::fs::read(path).with_context(hint)
+}
+
+/// The networks of a folder, as the end of a sentence: `: float.onnx, int8.onnx`.
+fn networks(folder: &Path) -> String {
+    let is_network = |path: &Path| path.extension().is_some_and(|end| end == "onnx" || end == "plan");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut names: Vec<String> = files
+        .filter(|path| is_network(path))
+        .filter_map(|path| Some(path.file_name()?.display().to_string()))
+        .collect();
+    names.sort();
+    if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
 /// Writes a whole file or none.

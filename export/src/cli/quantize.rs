@@ -86,8 +86,9 @@ impl Quantize {
     pub fn run(&self) -> Result<()> {
         let name = || self.float.display().to_string();
         let output = self.output.clone().unwrap_or_else(|| self.float.with_file_name("int8.onnx"));
+        let graph = read(&self.float)?;
         files::distinct(&self.float, &output)?;
-        let (graph, inputs, input_range) = self.inputs(read(&self.float)?)?;
+        let (graph, inputs, input_range) = self.inputs(graph)?;
         let parts = Parts::of(inputs.len(), self.limit);
         let judging = parts.judging(images_to_judge_by(&graph)?);
         let samples = Samples { inputs: &inputs, calibration: &parts.calibration, judging: &judging, input_range };
@@ -116,7 +117,7 @@ impl Quantize {
         let name = || self.float.display().to_string();
         let intake = self.intake(&graph).with_context(name)?;
         let inputs = Inputs::open(&self.calibration, Split::Train, intake.clone())
-            .with_context(|| format!("{}, to calibrate {}", self.calibration, name()))?;
+            .with_context(|| format!("to calibrate {}", name()))?;
         ensure!(!inputs.is_empty(), "{}: expected at least one input, found none", self.calibration);
         ensure!(self.limit > 0, "--limit: expected at least 1, found 0");
         let Some(normalization) = &intake.normalization else {

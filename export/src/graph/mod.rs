@@ -132,6 +132,14 @@ pub struct Window {
     pub pads: [usize; 4],
 }
 
+impl Window {
+    /// Whether a pool may have `more` padding (top, left, bottom, right): ONNX wants less on each side than its kernel
+    /// is long, so that no place of it lies in padding alone.
+    pub(crate) fn reaches_beyond(&self, more: [usize; 4]) -> bool {
+        (0..4).all(|side| self.pads[side] + more[side] < self.kernel[side % 2])
+    }
+}
+
 /// What a node computes, with its attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {

@@ -14,6 +14,15 @@ pub enum InputError {
         /// The system's words.
         cause: io::Error,
     },
+    /// Nothing where a file or a folder should be.
+    #[error(
+        "{}: expected a folder or a file of inputs, found nothing there. Name one that exists, or say `mnist` or `digits`",
+        path.display()
+    )]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
     /// A data set that is missing or damaged.
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -50,6 +59,16 @@ pub enum InputError {
         expected: String,
         /// What there is.
         found: String,
+    },
+    /// A NaN or an infinity.
+    #[error("{name}: input {index} holds a value that is not finite ({value}). Look where the array was made")]
+    NotFinite {
+        /// The source.
+        name: String,
+        /// Which input.
+        index: usize,
+        /// The first such value.
+        value: f32,
     },
     /// An input that is not there.
     #[error("{name}: expected inputs 0 to {}, found number {index}", count.saturating_sub(1))]

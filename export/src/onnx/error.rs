@@ -19,6 +19,12 @@ pub enum OnnxError {
         /// The decoder's words.
         reason: String,
     },
+    /// A file of a kind that another command reads.
+    #[error("expected an ONNX model, found {found}")]
+    OtherKind {
+        /// What it is, and what to do with it.
+        found: &'static str,
+    },
     /// A protobuf message, but without a graph in it.
     #[error(
         "expected an ONNX model with a graph of at least one node, found a file of {len_bytes} bytes with {found}. It is \
@@ -98,9 +104,9 @@ pub enum OnnxError {
         /// The type's ONNX name or number.
         found: String,
     },
-    /// A graph input or output without a tensor type.
+    /// A graph input without a tensor type.
     #[error(
-        "value `{value}`, an input or output of the graph, has no tensor type with a shape. Run onnx.shape_inference over \
+        "value `{value}`, an input of the graph, has no tensor type with a shape. Run onnx.shape_inference over \
          the model, or export it again"
     )]
     Untyped {

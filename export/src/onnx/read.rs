@@ -5,17 +5,19 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use infer_nostd::plan::MAGIC;
 use prost::Message;
 
 use super::attributes::read_attributes;
 use super::error::{FileError, OnnxError};
 use super::operators::{Form, read_op};
-use super::proto::{GraphProto, ModelProto, NodeProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::tensors::{read_tensor, read_value_info};
 use super::upgrade::upgrade;
 use super::{MAX_FILE_BYTES, MAX_NODES, OPSETS_READ};
 use crate::graph::passes::fuse_activation;
-use crate::graph::{Attribute, Attributes, Graph, Node, Op, Tensor, ValueInfo};
+use crate::graph::shape::{self, Shapes};
+use crate::graph::{Attribute, Attributes, DType, Graph, Node, Op, Tensor, ValueInfo};
 
 /// Reads an ONNX file.
 ///
@@ -55,14 +57,28 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     let mut reader = Reader::new(proto, opset)?;
     proto.node.iter().try_for_each(|node| reader.node(node))?;
     let mut graph = reader.graph;
-    graph.outputs = proto.output.iter().map(read_value_info).collect::<Result<_, _>>()?;
+    let shapes = shape::known(&graph);
+    graph.outputs = proto.output.iter().map(|output| read_output(output, &shapes)).collect::<Result<_, _>>()?;
     graph.metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
     check_outputs(&graph, &reader.made)?;
     drop_clip_bounds(&mut graph);
     Ok(fuse_activation::fuse(&graph))
 }
 
+/// First bytes that no ONNX model has, and what begins with them.
+const OTHER_KINDS: [(&[u8], &str); 3] = [
+    (
+        &MAGIC.to_le_bytes(),
+        "a plan. `export run`, `inspect`, `validate` and `bench` read it; what it was made from is an int8 ONNX file",
+    ),
+    (b"NRUB", "a checkpoint of burn. `export onnx --checkpoint` makes a float ONNX file of it"),
+    (b"{", "JSON or other text. Name the .onnx file"),
+];
+
 fn decode(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
+    if let Some(&(_, found)) = OTHER_KINDS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(OnnxError::OtherKind { found });
+    }
     let model =
         ModelProto::decode(bytes).map_err(|e| OnnxError::NotOnnx { len_bytes: bytes.len(), reason: e.to_string() })?;
     let found = match &model.graph {
@@ -214,6 +230,16 @@ fn constant_value(attributes: &BTreeMap<String, Attribute>, node: &str) -> Resul
             return Err(OnnxError::Constant { node: node.into(), found });
         }
     })
+}
+
+/// An output may leave its type to what makes it; what only the passes have a shape for gets it there.
+fn read_output(proto: &ValueInfoProto, shapes: &Shapes) -> Result<ValueInfo, OnnxError> {
+    match read_value_info(proto) {
+        Err(OnnxError::Untyped { value }) => {
+            Ok(shapes.get(&value).cloned().unwrap_or(ValueInfo { name: value, dtype: DType::F32, shape: Vec::new() }))
+        }
+        read => read,
+    }
 }
 
 fn check_outputs(graph: &Graph, made: &HashSet<String>) -> Result<(), OnnxError> {

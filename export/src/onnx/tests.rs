@@ -244,6 +244,18 @@ fn inputs_without_a_type_are_refused() {
     assert_eq!(read, Err(OnnxError::Untyped { value: "x".into() }));
 }
 
+/// Declared nowhere, and declared without a shape.
+#[test]
+fn outputs_may_leave_their_type_to_what_makes_them() {
+    let whole = read_changed(|_| {}).unwrap();
+    assert_eq!(read_changed(|graph| graph.output[0].r#type = None).unwrap(), whole);
+    let shapeless = |graph: &mut GraphProto| {
+        let tensor = graph.output[0].r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
+        tensor.expect("it has a type").shape = None;
+    };
+    assert_eq!(read_changed(shapeless).unwrap(), whole);
+}
+
 #[test]
 fn sparse_constants_are_refused() {
     assert_eq!(read_changed(|graph| graph.sparse_initializer.push(vec![])), Err(OnnxError::Sparse { count: 1 }));

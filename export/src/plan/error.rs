@@ -82,5 +82,26 @@ pub enum PlanError {
     },
     /// The planner's own words do not pass the engine's check: a defect of the planner or an impossible shape.
     #[error("the plan does not pass the engine's check: {0}")]
-    Check(#[from] infer_nostd::PlanError),
+    Check(infer_nostd::PlanError),
+}
+
+/// By hand, as the message has the cause in it: it is not to be printed again as what stands behind it.
+impl From<infer_nostd::PlanError> for PlanError {
+    fn from(cause: infer_nostd::PlanError) -> Self {
+        Self::Check(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn a_cause_is_printed_once() {
+        let cause = infer_nostd::Plan::parse(&[0; 4]).unwrap_err();
+        let error = PlanError::from(cause);
+        assert!(error.to_string().contains(&cause.to_string()), "{error}");
+        assert!(error.source().is_none());
+    }
 }

@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod bounds;
+mod concat;
 mod constants;
 pub(crate) mod dead;
 pub mod fuse_activation;
@@ -34,12 +35,13 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 27] = [
+const FORMS: [Rule; 28] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
     bounds::prelu,
     bounds::sum,
+    concat::from_front,
     softmax::from_flattening,
     softmax::behind_flatten,
     reshape::recognize,
@@ -234,5 +236,22 @@ mod tests {
         let expected = [("first", "Conv"), ("relu", "Relu"), ("norm", "Conv"), ("sum", "Add")];
         assert_eq!(testing::listing(&convolutional), expected);
         assert_eq!(network(Op::Relu, &["x"]).nodes.len(), 6, "with a Reshape before it and one behind");
+    }
+
+    /// So is a mean over the length, kept or dropped.
+    #[test]
+    fn a_reduction_that_is_lifted_stays() {
+        for (op_type, keepdims, last) in
+            [("ReduceMean", 0, "Flatten"), ("ReduceMean", 1, "Reshape"), ("ReduceMax", 0, "Flatten")]
+        {
+            let attributes = [("keepdims".to_string(), crate::graph::Attribute::Int(keepdims))].into();
+            let reduce = Op::Other { op_type: op_type.into(), attributes };
+            let nodes = vec![node("relu", Op::Relu, &["x"]), node("mean", reduce, &["relu.out", "axes"])];
+            let axes = crate::graph::Tensor::i64(&[1], vec![2]);
+            let normal = normalize(&graph(&[4, 11], nodes, &[("axes", axes)]));
+            let names: Vec<&str> = normal.nodes.iter().map(|node| node.op.name()).collect();
+            let pool = if op_type == "ReduceMax" { "MaxPool" } else { "GlobalAveragePool" };
+            assert_eq!(names, ["Relu", "Reshape", pool, last], "{op_type} {keepdims}");
+        }
     }
 }

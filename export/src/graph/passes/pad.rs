@@ -109,17 +109,15 @@ pub(super) fn absorb(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
         Op::AveragePool { window, count_include_pad } if padding.value == 0.0 => {
             // What was padded before counted as values.
             (*count_include_pad || window.pads == [0; 4]).then_some(())?;
+            window.reaches_beyond(edges).then_some(())?;
             *count_include_pad = true;
             window
         }
         Op::MaxPool { window } => {
             let never_wins = padding.value < -1e38;
-            let reaches_in = (0..2).all(|axis| {
-                let most = (edges[axis] + window.pads[axis]).max(edges[axis + 2] + window.pads[axis + 2]);
-                most < window.kernel[axis] && window.dilations[axis] == 1
-            });
             // Zero under values of which none is below it wins only where they are zero as well.
-            (never_wins || padding.value == 0.0 && reaches_in && is_not_negative(rw, &source)).then_some(())?;
+            let is_least = padding.value == 0.0 && window.dilations == [1; 2] && is_not_negative(rw, &source);
+            (window.reaches_beyond(edges) && (never_wins || is_least)).then_some(())?;
             window
         }
         _ => return None,
@@ -205,6 +203,21 @@ mod tests {
         assert_eq!(max(Op::Activation(Activation::Tanh), 0.0).nodes.len(), 3);
         assert_eq!(max(Op::Activation(Activation::Tanh), f32::NEG_INFINITY).nodes.len(), 2);
         assert_eq!(padded(Op::Relu, 1.0, Op::Conv { window: window([0; 4]), groups: 1 }).nodes.len(), 3);
+    }
+
+    #[test]
+    fn a_pool_does_not_take_padding_as_large_as_itself() {
+        let with = |value: f32, op: Op| {
+            let pads = ("pads", Tensor::i64(&[8], vec![0, 0, 2, 2, 0, 0, 2, 2]));
+            let nodes = vec![node("pad", other("Pad"), &["x", "pads", "value"]), node("pool", op, &["pad.out"])];
+            rewrite(&graph(&[3, 6, 6], nodes, &[pads, ("value", Tensor::f32(&[], vec![value]))]), &[absorb])
+        };
+        let mean = |kernel| Op::AveragePool { window: plain(kernel), count_include_pad: false };
+        assert_eq!(listing(&with(0.0, mean([2, 2]))), [("pad", "Pad"), ("pool", "AveragePool")]);
+        assert_eq!(listing(&with(0.0, mean([3, 2]))), [("pad", "Pad"), ("pool", "AveragePool")]);
+        assert_eq!(listing(&with(0.0, mean([3, 3]))), [("pool", "AveragePool")]);
+        let max = |kernel| with(f32::NEG_INFINITY, Op::MaxPool { window: plain(kernel) }).nodes.len();
+        assert_eq!([max([2, 2]), max([3, 3])], [2, 1]);
     }
 
     /// Rows above, channels last; and time before, in one dimension.

@@ -70,6 +70,8 @@ fn before_reshape(rw: &mut Rewriter, node: &Node, axes: &[usize], keeps: bool) -
     let x = node.input(0)?;
     let source = rw.maker(x).filter(|maker| is_reshape(&maker.op))?.input(0)?.to_string();
     let (from, to) = (rw.sample_of(&source)?, rw.sample_of(x)?);
+    // Over samples of C×L it would be lifted again.
+    (from.len() != 2 || to.len() != 3).then_some(())?;
     let pairs = transpose::same_axes(&from, &to)?;
     let reduced: Vec<i64> =
         pairs.iter().filter(|(_, axis)| axes.contains(&(axis + 1))).map(|(axis, _)| *axis as i64 + 1).collect();

@@ -1,6 +1,6 @@
 //! Sums and products with a constant.
 //!
-//! x + c and x · c, with one c a channel, are depthwise 1×1 convolutions: weight ±64, whose scale |c| / 64 is exact, and
+//! With a float constant, the passes have made a depthwise 1×1 convolution of them already. x + c and x · c, with one quantized c a channel, are depthwise 1×1 convolutions: weight ±64, whose scale |c| / 64 is exact, and
 //! for a sum weight 64 of scale 1 / 64 and c in the bias, to the nearest 64th of an input step.
 
 use super::super::{Clamp, QuantOp, QuantTensor, QuantizeError, Weights};
@@ -22,20 +22,18 @@ pub(super) fn with_constant(
     let (Op::Add | Op::Mul, Some(constant)) = (&node.op, constant) else { return Ok(None) };
     let values = channel_values(constants, node, constant, input)?;
     let channels = input.shape[0];
-    let one = 1.0 / f32::from(WEIGHT);
     let mut weights = Weights { shape: [channels, 1, 1, 1], values: vec![], scales: vec![], biases: vec![] };
     for (channel, &value) in values.iter().enumerate() {
         if !value.is_finite() {
             return Err(QuantizeError::NotFinite { tensor: constant.clone() });
         }
         let (factor, addend) = if node.op == Op::Mul { (value, 0.0) } else { (1.0, value) };
-        let scale = (factor.abs() / f64::from(WEIGHT)) as f32;
-        let scale = if is_scale(scale) { scale } else { one };
+        let (weight, scale) = stored(factor);
         let bias = (addend / (f64::from(input.scale) * f64::from(scale))).round_ties_even();
         if bias.is_nan() || bias.abs() > f64::from(i32::MAX) {
             return Err(QuantizeError::Accumulator { node: node.name.clone(), channel });
         }
-        weights.values.push((f64::from(WEIGHT) * sign(factor)) as i8);
+        weights.values.push(weight);
         weights.scales.push(scale);
         weights.biases.push(bias as i32);
     }
@@ -43,9 +41,14 @@ pub(super) fn with_constant(
     Ok(Some(QuantOp::Conv2d { window, groups: channels, weights, clamp }))
 }
 
-/// −1, 0 or 1. (f64::signum gives 1 for 0.)
-fn sign(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x.signum() }
+/// A factor as a weight and its scale.
+pub(super) fn stored(factor: f64) -> (i8, f32) {
+    let scale = (factor.abs() / f64::from(WEIGHT)) as f32;
+    match (is_scale(scale), factor > 0.0) {
+        (true, true) => (WEIGHT, scale),
+        (true, false) => (-WEIGHT, scale),
+        (false, _) => (0, 1.0 / f32::from(WEIGHT)),
+    }
 }
 
 /// The constant's real value for each channel of `input`.

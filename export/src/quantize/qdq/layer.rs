@@ -1,6 +1,7 @@
 //! Weights and biases of a layer in this scheme: weights in −127…127, biases at scale x·w.
 
 use super::super::{QuantizeError, Weights, constants::transpose};
+use super::constant_operand::stored;
 use super::constants::Constants;
 use super::read::Result;
 use super::steps::Steps;
@@ -82,6 +83,9 @@ impl Constants<'_> {
 
     /// A layer's weights as they are stored.
     pub fn layer(&self, node: &Node) -> Result<Layer> {
+        if let Some(layer) = self.factors(node)? {
+            return Ok(layer);
+        }
         let constant = self.steps(node.input(1).unwrap_or_default(), &node.name)?;
         let rows_out = !matches!(node.op, Op::Gemm { transposed: false } | Op::MatMul);
         let shape = match (&node.op, &constant.dims[..]) {
@@ -96,6 +100,30 @@ impl Constants<'_> {
         let scales = weight_scales(&constant, if rows_out { 0 } else { 1 }, shape[0])?;
         let steps = if rows_out { constant.values } else { transpose(&constant.values, shape[0]) };
         Ok(Layer { shape, steps, scales, node: constant.node })
+    }
+
+    /// A depthwise 1×1 convolution of float weights, exactly: what the passes make of arithmetic with float constants,
+    /// of a BatchNormalization that no layer took, and of a Pad.
+    fn factors(&self, node: &Node) -> Result<Option<Layer>> {
+        let (Op::Conv { groups, .. }, Some(weights)) = (&node.op, self.graph.constant(node, 1)) else {
+            return Ok(None);
+        };
+        let Some(factors) = weights.as_f32().filter(|_| weights.dims == [*groups, 1, 1, 1]) else { return Ok(None) };
+        if factors.iter().any(|factor| !factor.is_finite()) {
+            return Err(QuantizeError::NotFinite { tensor: node.name.clone() });
+        }
+        let (steps, scales) =
+            factors.iter().map(|&factor| stored(factor.into())).map(|(w, s)| (i64::from(w), s)).unzip();
+        Ok(Some(Layer { shape: [*groups, 1, 1, 1], steps, scales, node: node.name.clone() }))
+    }
+
+    /// Whether a layer gives its input, or zero.
+    pub fn is_copy(&self, node: &Node) -> bool {
+        let ones =
+            |weights: &Tensor| weights.as_f32().is_some_and(|factors| factors.iter().all(|&factor| factor == 1.0));
+        node.inputs.len() == 2
+            && self.factors(node).is_ok_and(|f| f.is_some())
+            && self.graph.constant(node, 1).is_some_and(ones)
     }
 
     /// Biases at scale x·w: stored ones as they are where that is their scale, others to the nearest.

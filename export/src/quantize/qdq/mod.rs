@@ -21,6 +21,7 @@
 //! Reading takes more than is written: what ONNX Runtime's quantizer and others make, in QDQ form and in operator form
 //! (QLinearConv, …), as it is, without quantizing again. `docs/QUANTIZATION.md` says what comes in and what is refused.
 
+mod bias;
 mod constant_operand;
 mod constants;
 mod float;

@@ -21,7 +21,6 @@ pub(super) fn absorb(graph: &Graph) -> Graph {
 
 /// What is padded before `node` reads it, and by how much: top, left, bottom, right.
 fn padded(graph: &Graph, node: &Node) -> Option<(String, [usize; 4])> {
-    matches!(node.op, Op::Conv { .. } | Op::AveragePool { count_include_pad: true, .. }).then_some(())?;
     let constants = Constants { graph };
     let read = constants.maker(node.input(0)?)?;
     let quantize = match read.op {
@@ -30,6 +29,12 @@ fn padded(graph: &Graph, node: &Node) -> Option<(String, [usize; 4])> {
     };
     let pad = quantize.map_or(Some(read), |quantize| constants.maker(quantize.input(0)?))?;
     let (value, pads) = (pad.input(0)?, zeros(constants, pad)?);
+    let takes = match &node.op {
+        Op::Conv { .. } => true,
+        Op::AveragePool { window, count_include_pad } => *count_include_pad && window.reaches_beyond(pads),
+        _ => false,
+    };
+    takes.then_some(())?;
     if let Some(quantize) = quantize {
         let before = constants.maker(value).filter(|before| matches!(before.op, Op::Dequantize { .. }))?;
         let same = constants.affine(before).ok()? == constants.affine(quantize).ok()?;

@@ -18,7 +18,7 @@ use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
 use super::value::{Maker, Value, Waiting, commutes};
-use super::{gates, operator_form, pads, tail, turn};
+use super::{bias, gates, operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 /// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
 /// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let graph = &gates::fuse(&pads::absorb(&turn::absorb(&operator_form::to_qdq(graph))));
+    let graph = &gates::fuse(&pads::absorb(&bias::absorb(&turn::absorb(&operator_form::to_qdq(graph)))));
     let graph = &tail::cut(&passes::normalize(graph));
     let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
@@ -227,12 +227,13 @@ impl<'g> Reader<'g> {
         Ok(None)
     }
 
-    /// The scale of a lone Relu or Clip whose bounds are steps of its input: so is then its every result.
+    /// The scale of a lone Relu or Clip whose bounds are steps of its input, or of a copy with padding: so is then its every result.
     fn on_its_inputs_grid(&self, waiting: &Waiting) -> Option<Affine> {
         let Maker::Operator { node, inputs, bounds } = &waiting.maker else { return None };
         let affine = self.tensors[inputs[0]].affine();
         let is_step = |bound: f32| bound.is_infinite() || affine.dequantize(affine.quantize(bound)) == bound;
-        let on_grid = Bounds::of(&node.op).is_some() && is_step(bounds.low) && is_step(bounds.high);
+        let chooses = Bounds::of(&node.op).is_some() || self.constants.is_copy(node);
+        let on_grid = chooses && is_step(bounds.low) && is_step(bounds.high);
         on_grid.then_some(affine)
     }
 

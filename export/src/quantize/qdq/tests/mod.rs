@@ -1,5 +1,6 @@
 //! The form of one graph in full, and files that are not of the form.
 
+mod float_constants;
 mod operator_form;
 mod round_trip;
 mod variants;
