@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::error::TrainError;
 
-/// The device called `name`: `flex`, `cuda`, `cuda:1`, `wgpu` or `remote:URL`.
+/// The device called `name`: `flex`, `cuda`, `cuda:1`, `libtorch`, `libtorch:0`, `wgpu` or `remote:URL`.
 pub fn open(name: &str) -> Result<Device, TrainError> {
     let (kind, rest) = match name.split_once(':') {
         Some((kind, rest)) => (kind, Some(rest)),
@@ -13,6 +13,7 @@ pub fn open(name: &str) -> Result<Device, TrainError> {
     match (kind, rest) {
         ("flex", None) => flex(name),
         ("cuda", index) => cuda(name, index),
+        ("libtorch", index) => libtorch(name, index),
         ("wgpu", None) => wgpu(name),
         ("remote", Some(url)) => remote(name, url),
         _ => Err(unknown(name, "there is no such device")),
@@ -50,6 +51,20 @@ fn cuda(name: &str, index: Option<&str>) -> Result<Device, TrainError> {
 #[cfg(not(feature = "cuda"))]
 fn cuda(name: &str, _index: Option<&str>) -> Result<Device, TrainError> {
     Err(not_built(name, "cuda"))
+}
+
+#[cfg(feature = "libtorch")]
+fn libtorch(name: &str, index: Option<&str>) -> Result<Device, TrainError> {
+    match index.map(str::parse::<usize>) {
+        None => Ok(Device::libtorch()),
+        Some(Ok(index)) => Ok(Device::libtorch_cuda(index)),
+        Some(Err(error)) => Err(unknown(name, error)),
+    }
+}
+
+#[cfg(not(feature = "libtorch"))]
+fn libtorch(name: &str, _index: Option<&str>) -> Result<Device, TrainError> {
+    Err(not_built(name, "libtorch"))
 }
 
 #[cfg(feature = "wgpu")]
@@ -96,7 +111,7 @@ mod tests {
     fn an_unknown_device_is_told_what_there_is() {
         assert_eq!(
             open("tpu").unwrap_err().to_string(),
-            "--device tpu: there is no such device; known are flex, cuda, cuda:INDEX, wgpu and \
+            "--device tpu: there is no such device; known are flex, cuda, cuda:INDEX, libtorch, libtorch:INDEX, wgpu and \
              remote:URL (as in remote:ws://gpu:3000)"
         );
     }

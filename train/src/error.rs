@@ -93,7 +93,7 @@ pub enum TrainError {
     },
     /// A device that nobody knows, or that did not answer.
     #[error(
-        "--device {device}: {reason}; known are flex, cuda, cuda:INDEX, wgpu and remote:URL \
+        "--device {device}: {reason}; known are flex, cuda, cuda:INDEX, libtorch, libtorch:INDEX, wgpu and remote:URL \
              (as in remote:ws://gpu:3000)"
     )]
     Device {

@@ -46,7 +46,7 @@ struct Arguments {
     /// The seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// flex, cuda, cuda:INDEX, wgpu or remote:URL; all but flex are cargo features
+    /// flex, cuda, cuda:INDEX, libtorch, libtorch:INDEX, wgpu or remote:URL; all but flex are cargo features
     #[arg(long, default_value = "flex")]
     device: String,
     /// Images a step [default: the recipe's, 128]
@@ -79,7 +79,7 @@ struct Arguments {
 enum Command {
     /// Lend this machine's device to `train --device remote:URL` on another; neither encrypted nor authenticated
     Serve {
-        /// flex, cuda, cuda:INDEX or wgpu
+        /// flex, cuda, cuda:INDEX, libtorch, libtorch:INDEX or wgpu
         #[arg(long, default_value = "flex")]
         device: String,
         /// Address and port to listen on; port 0 takes a free one

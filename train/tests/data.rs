@@ -65,7 +65,6 @@ fn a_run_on_pictures_resumes_only_on_the_same_pictures() {
         device: Device::flex(),
         out: out.path().to_owned(),
         resume: false,
-        teachers: Vec::new(),
         stop_after: Some(1),
     };
     let source = data::Source::Path(data.path().into());

@@ -137,7 +137,7 @@ fn flash(file: &object::File, region: &Region, image: Image) -> BTreeMap<Kind, u
     let mut parts = BTreeMap::new();
     let mut add = |kind, bytes: u64| *parts.entry(kind).or_default() += bytes;
     let is_loaded = |section: &object::Section| match section.flags() {
-        SectionFlags::Elf { sh_flags, .. } => sh_flags.0 & u64::from(SHF_ALLOC.0) != 0,
+        SectionFlags::Elf { sh_flags, .. } => sh_flags.0 & SHF_ALLOC.0 != 0,
         _ => false,
     };
     for section in file.sections().filter(is_loaded) {
