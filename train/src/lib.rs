@@ -8,7 +8,7 @@
 //! - [`init`]: the first weights, from the seed.
 //! - [`augment`], [`elastic`], [`batch`]: images become tensors, each a little different every epoch.
 //! - [`schedule`]: the learning rate of a step.
-//! - [`optimizer`]: AdamW, with weight decay on kernels only.
+//! - [`optimizer`]: AdamW, with weight decay on kernels only; Muon for some of them where the recipe says so.
 //! - [`ema`]: the running average of the weights, which is what is shipped.
 //! - [`teacher`]: trained networks to learn from.
 //! - [`loss`]: what a step makes smaller.
