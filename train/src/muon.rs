@@ -48,7 +48,7 @@ impl Optimizer for KernelMuon {
     }
 }
 
-/// The paths of the kernels that mix channels and pixels, which Muon is for. A first layer, a depthwise and
+/// The paths of the kernels that mix channels and pixels, which Muon is for. A first layer of grey images, a depthwise and
 /// a pointwise kernel have one input channel or one tap each, and stay with AdamW.
 pub fn mixing_kernels(network: &impl Module) -> Vec<String> {
     let mut kernels = Kernels::default();
