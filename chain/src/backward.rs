@@ -293,14 +293,15 @@ mod tests {
     use pulp::{Scalar, Scalar128b};
 
     use super::*;
+    use crate::forward;
+    use crate::forward::Norms;
     use crate::forward::tests::{chain, images, parameters};
-    use crate::{Norms, forward};
 
     /// Vectors of one and of four numbers, as CPUs without AVX2 have them: the same but for roundings.
     #[test]
     fn the_width_of_vectors_changes_roundings_only() {
         let (chain, images, parameters) = (chain(), images(19), parameters());
-        let wide = forward(&chain, &images, &parameters, Norms::Batch);
+        let wide = forward(&chain, &images, &parameters);
         let expected = backward(&wide.saved, &parameters, &wide.output, true);
         fn of<S: Simd>(simd: S, forward: crate::forward::Pass, parameters: &[f32]) -> (Vec<f32>, Gradients) {
             let (images, count) = (forward.images.into(), forward.count);

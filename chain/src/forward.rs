@@ -19,7 +19,7 @@ pub const GROUP: usize = 8;
 
 /// What normalizations take as mean and variance.
 #[derive(Clone, Copy, Debug)]
-pub enum Norms<'a> {
+pub(crate) enum Norms<'a> {
     /// Those of the batch, as in training.
     Batch,
     /// These: for each block with a normalization its means, then its variances.
@@ -77,18 +77,60 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Runs `images`, `[N, channels, height, width]` of [`Chain::input`], through the chain.
+/// Runs `images`, `[N, channels, height, width]` of [`Chain::input`], through the chain, normalized by their own statistics as in training.
 ///
 /// # Panics
 /// Where the lengths of the slices are not those of the chain.
-pub fn forward(chain: &Chain, images: &[f32], parameters: &[f32], norms: Norms) -> Forward {
+pub fn forward(chain: &Chain, images: &[f32], parameters: &[f32]) -> Forward {
     let images: Arc<[f32]> = images.into();
-    let [channels, height, width] = chain.input();
-    let count = images.len() / (channels * height * width);
-    assert_eq!(images.len(), count * channels * height * width, "whole images");
-    assert_eq!(parameters.len(), chain.parameters(), "parameters of the chain");
-    let (output, statistics, layers) = dispatch(Pass { chain, images: &images, count, parameters, norms });
+    let count = count(chain, &images, parameters);
+    let (output, statistics, layers) =
+        dispatch(Pass { chain, images: &images, count, parameters, norms: Norms::Batch });
     Forward { output, statistics, saved: Saved { images, count, layers: layers.into() } }
+}
+
+/// Runs `images` through the chain, normalized by `statistics` ([`Forward::statistics`] has their order), and keeps nothing for a way back: a group
+/// of images goes through all blocks while it is in the nearest caches.
+///
+/// # Panics
+/// Where the lengths of the slices are not those of the chain.
+pub fn infer(chain: &Chain, images: &[f32], parameters: &[f32], statistics: &[f32]) -> Vec<f32> {
+    let count = count(chain, images, parameters);
+    let mut output = vec![0.0; count * chain.output().iter().product::<usize>()];
+    dispatch(Infer { chain, images, parameters, statistics, output: &mut output });
+    output
+}
+
+/// How many images there are.
+fn count(chain: &Chain, images: &[f32], parameters: &[f32]) -> usize {
+    let image: usize = chain.input().iter().product();
+    let count = images.len() / image;
+    assert_eq!(images.len(), count * image, "whole images");
+    assert_eq!(parameters.len(), chain.parameters(), "parameters of the chain");
+    count
+}
+
+struct Infer<'a> {
+    chain: &'a Chain,
+    images: &'a [f32],
+    parameters: &'a [f32],
+    statistics: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Infer<'_> {
+    type Output = ();
+
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { chain, images, parameters, statistics, output } = self;
+        let [input, out] = [chain.input(), chain.output()].map(|shape| shape.iter().product::<usize>());
+        let groups = images.par_chunks(GROUP * input).zip(output.par_chunks_mut(GROUP * out));
+        groups.for_each(|(images, output)| {
+            let norms = Norms::Given(statistics);
+            let pass = Pass { chain, images, count: images.len() / input, parameters, norms };
+            output.copy_from_slice(&pass.with_simd(simd).0);
+        });
+    }
 }
 
 pub(crate) struct Pass<'a> {
@@ -107,7 +149,8 @@ impl WithSimd for Pass<'_> {
         for layer in Layer::all(self.chain, S::F32_LANES) {
             let parameters = Parameters::of(&layer.block, &self.parameters[layer.parameters..]);
             let source = layers.last().map_or(Source::Images(self.images), Source::Layer);
-            let (y, sums) = convolution(simd, &layer, source, parameters, self.count);
+            let batch = layer.block.norm.is_some() && matches!(self.norms, Norms::Batch);
+            let (y, sums) = convolution(simd, &layer, source, parameters, self.count, batch);
             let begin = statistics.len();
             if layer.block.norm.is_some() {
                 match self.norms {
@@ -122,13 +165,14 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-/// The convolution's output, and Σ y and Σ y² of each channel.
+/// The convolution's output, and, where they are `summed`, Σ y and Σ y² of each channel.
 fn convolution<S: Simd>(
     simd: S,
     layer: &Layer,
     source: Source,
     parameters: Parameters,
     count: usize,
+    summed: bool,
 ) -> (Buffer, Vec<f64>) {
     let (plane, moments) = (layer.plane(), 2 * layer.channels());
     let weights = layer.pack(parameters.weights);
@@ -140,7 +184,15 @@ fn convolution<S: Simd>(
         || vec![0.0; layer.padded()],
         |x, (group, (y, sums))| {
             let kernel = Kernel { weights: &weights, bias: &bias, depthwise: layer.block.depthwise };
-            simd.vectorize(Convolve { layer, source, kernel, first: group * GROUP, x, y, sums });
+            simd.vectorize(Convolve {
+                layer,
+                source,
+                kernel,
+                first: group * GROUP,
+                x,
+                y,
+                sums: summed.then_some(sums),
+            });
         },
     );
     (y, in_order(&sums, moments))
@@ -163,7 +215,7 @@ struct Convolve<'a> {
     first: usize,
     x: &'a mut [f32],
     y: &'a mut [f32],
-    sums: &'a mut [f64],
+    sums: Option<&'a mut [f64]>,
 }
 
 impl WithSimd for Convolve<'_> {
@@ -171,12 +223,12 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer, source, kernel, first, x, y, sums } = self;
+        let Self { layer, source, kernel, first, x, y, mut sums } = self;
         let (window, zeros) = (layer.window(), vec![0.0; layer.channels()]);
         for (image, y) in y.chunks_exact_mut(layer.plane()).enumerate() {
             source.fetch(simd, layer, first + image, x);
             convolve(simd, &window, kernel, x, y);
-            if layer.block.norm.is_some() {
+            if let Some(sums) = &mut sums {
                 moments(simd, layer, y, y, &zeros, sums);
             }
         }
@@ -259,16 +311,11 @@ pub(crate) mod tests {
     /// Two blocks, of channels that fill no vector, with a pool.
     pub fn chain() -> Chain {
         let block = |inputs, outputs, pool| Block {
-            inputs,
-            outputs,
-            kernel: [3, 3],
-            stride: [1, 1],
             padding: [1, 1],
-            depthwise: false,
-            bias: true,
             norm: Some(1e-5),
             activation: Activation::RELU,
             pool,
+            ..Block::conv(inputs, outputs, [3, 3])
         };
         Chain { size: [7, 6], blocks: vec![block(2, 5, 2), block(5, 9, 1)] }
     }
@@ -288,7 +335,7 @@ pub(crate) mod tests {
         chain.blocks.truncate(1);
         (chain.blocks[0].pool, chain.blocks[0].activation) = (1, Activation::NONE);
         let parameters = &parameters()[..chain.parameters()];
-        let output = forward(&chain, &images(8), parameters, Norms::Batch).output;
+        let output = forward(&chain, &images(8), parameters).output;
         let own = Parameters::of(&chain.blocks[0], parameters);
         for c in 0..5 {
             let values: Vec<f64> = output.chunks(42).skip(c).step_by(5).flatten().map(|v| f64::from(*v)).collect();

@@ -1,8 +1,8 @@
 //! Convolution blocks in a row, forward and backward, in vectors of the CPU that it runs on.
 //!
 //! A [`Block`] is a convolution, a batch normalization, an activation and a max pool, the last three as far as there are
-//! any. A [`Chain`] is blocks one after the other, which is most of a small network, and two functions: [`forward`] and
-//! [`backward`]. Nothing here knows of tensors, devices or gradients of anything else.
+//! any. A [`Chain`] is blocks one after the other, which is most of a small network, and three functions: [`forward`] and
+//! [`backward`] to train it, [`infer`] to use it. Nothing here knows of tensors, devices or gradients of anything else.
 //!
 //! What makes it fast:
 //! - **Channels in lanes.** Inside, pixels follow one another and a pixel's channels fill whole vectors
@@ -27,7 +27,7 @@ mod source;
 mod weights;
 
 pub use backward::{Gradients, backward};
-pub use forward::{Forward, Norms, Saved, forward};
+pub use forward::{Forward, Saved, forward, infer};
 
 /// Least and greatest value that a block lets through; a gradient passes strictly between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,6 +73,22 @@ pub struct Block {
 }
 
 impl Block {
+    /// A convolution with a bias and nothing more: stride 1, no padding, nothing that follows.
+    pub const fn conv(inputs: usize, outputs: usize, kernel: [usize; 2]) -> Self {
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            stride: [1, 1],
+            padding: [0, 0],
+            depthwise: false,
+            bias: true,
+            norm: None,
+            activation: Activation::NONE,
+            pool: 1,
+        }
+    }
+
     /// Numbers in the block's kernel.
     pub fn weights(&self) -> usize {
         let inputs = if self.depthwise { 1 } else { self.inputs };

@@ -13,7 +13,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{DType, Tensor, TensorData};
-use chain::{Activation, Block, Chain, Norms};
+use chain::{Activation, Block, Chain};
 
 /// Feature maps between two layers: a tensor, or an image and the blocks that it has yet to run through.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl<'a> Maps<'a> {
             false => values(&primitive(Tensor::cat(given, 0).to_device(&device))).to_vec(),
         };
         let (images, parameters) = (primitive(self.input), primitive(parameters(&self.parts)));
-        let output = chain::forward(&self.chain, values(&images), values(&parameters), Norms::Given(&given)).output;
+        let output = chain::infer(&self.chain, values(&images), values(&parameters), &given);
         Tensor::from_primitive::<Flex>(shaped(output, &self.chain))
     }
 }
@@ -144,18 +144,8 @@ fn block(conv: &Conv2d) -> Option<Block> {
         && padding[0] < rows
         && padding[1] < columns
         && (!depthwise || (conv.groups == inputs && inputs == outputs));
-    known.then_some(Block {
-        inputs,
-        outputs,
-        kernel: [rows, columns],
-        stride: conv.stride,
-        padding,
-        depthwise,
-        bias: conv.bias.is_some(),
-        norm: None,
-        activation: Activation::NONE,
-        pool: 1,
-    })
+    let plain = Block::conv(inputs, outputs, [rows, columns]);
+    known.then_some(Block { stride: conv.stride, padding, depthwise, bias: conv.bias.is_some(), ..plain })
 }
 
 /// All that the blocks learn, as [`Chain`] orders it.
@@ -202,7 +192,7 @@ fn run_tracked(chain: Chain, images: Tensor<4>, parameters: Tensor<1>) -> (Tenso
     let (images, images_node) = images.try_into_primitive::<Tracked>().expect(tracked).into_parts();
     let (parameters, parameters_node) = parameters.try_into_primitive::<Tracked>().expect(tracked).into_parts();
     let (images, parameters) = (images.to_contiguous(), parameters.to_contiguous());
-    let pass = chain::forward(&chain, values(&images), values(&parameters), Norms::Batch);
+    let pass = chain::forward(&chain, values(&images), values(&parameters));
     let output = shaped(pass.output, &chain);
     let output =
         match ChainBackward.prepare::<NoCheckpointing>([images_node, parameters_node]).compute_bound().stateful() {

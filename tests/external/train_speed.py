@@ -6,7 +6,8 @@
 
 The same work on both sides: the seed network, batches of 128 images of FOLDER (MNIST's four IDX files, .gz or not), each image turned, sheared, scaled
 and shifted at random in one bilinear resampling, label smoothing, AdamW that decays kernels only, one-cycle learning rates, a moving average of weights
-and running statistics. Both sides are bound to as many processors as they have threads. They take turns; of each side's epochs the fastest counts.
+and running statistics. Both sides have AdamW for all parameters, which `train` has for some. Both are bound to as many processors as they have
+threads. They take turns; of each side's epochs the fastest counts.
 Needs numpy and torch (any 2.x), and says "skipped" without them.
 """
 
@@ -124,6 +125,9 @@ def of_train(options, threads):
     """Images a second of the fastest epoch of `train`."""
     with tempfile.TemporaryDirectory() as out:
         command = [options.train, "--data", options.data, "--limit", options.images, "--epochs", options.epochs, "--out", out]
+        recipe = pathlib.Path(out, "adamw.json")
+        recipe.write_text('{"muon_rate": 0}')
+        command += ["--recipe", recipe]
         environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
         run = subprocess.run([*map(str, command)], env=environment, preexec_fn=on_processors(threads), capture_output=True, text=True)
         if run.returncode:

@@ -58,7 +58,7 @@ struct Arguments {
     /// Learn from this checkpoint too; may be given several times
     #[arg(long, value_name = "CHECKPOINT")]
     teacher: Vec<PathBuf>,
-    /// The teachers' part of the loss, 0 to 1 [default: the recipe's, 0.7]
+    /// The teachers' part of the loss, 0 to 1 [default: the recipe's, 0.9]
     #[arg(long, value_name = "PART", requires = "teacher")]
     distill_weight: Option<f32>,
     /// What teachers' and own logits are divided by [default: the recipe's, 2]

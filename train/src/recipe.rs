@@ -51,7 +51,7 @@ pub struct Distillation {
 
 impl Default for Distillation {
     fn default() -> Self {
-        Self { weight: 0.7, temperature: 2.0 }
+        Self { weight: 0.9, temperature: 2.0 }
     }
 }
 
@@ -63,7 +63,7 @@ impl Default for Recipe {
             warm_up: 0.3,
             start_divisor: 25.0,
             end_divisor: 1e4,
-            muon_rate: 0.0,
+            muon_rate: 2.0,
             weight_decay: 0.02,
             label_smoothing: 0.01,
             ema_decay: 0.998,
