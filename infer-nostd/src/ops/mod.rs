@@ -130,8 +130,8 @@ fn each_value(step: &Step, rows: &Rows, out: &mut RowMut, value: impl Fn(u8) -> 
 /// Adds the first lanes of pixels, `distance` bytes from one to the next, to as many sums.
 #[inline(never)]
 fn add_lanes(pixels: &[u8], distance: usize, flip: u8, sums: &mut [i32]) {
-    // A load for all four lanes; the cores without DSP kernels lay out no quads, and count their flash.
-    if cfg!(any(kernels = "dsp", kernels = "portable"))
+    // A load for all four lanes. Chips without DSP kernels have no quads, and count their flash.
+    if cfg!(any(kernels = "dsp", not(target_os = "none")))
         && distance == 4
         && let [a, b, c, d] = sums
     {
