@@ -125,11 +125,19 @@ pub fn depthwise_stream(operator: &Operator, weights: &Weights, table: &[u32], i
         let weights: Vec<i8> = (0..taps).flat_map(|tap| members().map(move |channel| at(channel, tap))).collect();
         match operator.kernel {
             Kernel::DepthwiseUnsigned32 => words.extend(weights.iter().map(|&weight| i32::from(weight) as u32)),
+            Kernel::DepthwiseThree => words.extend(three_by_three(&weights)),
             _ => words.extend(packed_i8(&weights)),
         }
         words.extend(members().map(|channel| entry(channel, 1, 1)));
     }
     words
+}
+
+/// The weights of four channels, \[9\]\[4\]: eight of each, in the order in which [`Kernel::DepthwiseThree`] unpacks them, then the last of all.
+fn three_by_three(weights: &[i8]) -> Vec<u32> {
+    let eight = |channel: usize| [0, 1, 3, 4, 2, 6, 5, 7].map(|tap| weights[4 * tap + channel]);
+    let last = (0..4).map(|channel| weights[32 + channel]);
+    packed_i8(&(0..4).flat_map(eight).chain(last).collect::<Vec<_>>())
 }
 
 /// Biases in pairs, each one word of 64 bits: b₀ + b₁·2^24.

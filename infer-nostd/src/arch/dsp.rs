@@ -1201,110 +1201,257 @@ dsp_widened\W\()_t1_s\S\()_\N:
   dsp_t1u 16, \s, 4
 .endr
 
-@ ---- depthwise: each channel by itself -----------------------------------------------------------------------------------------
-@ Up to three pixels of two channels: r4-r6 accumulate the low halves' channel, r7-r9 the high halves' (the last pixel in r6, r9);
-@ r10-r12 weights, r2, r3, lr pixels, r0 input, r1 stream. A plane is done in two passes, bytes 0 and 2, then 1 and 3.
-@ A product an instruction: 3x3, N = 3: a row of a pass is 18 SMLABB/SMLATT, 8 SXTB16, 2 LDM, 1 LDM of weights, 3 to find the row:
-@ 32 instructions, 43 cycles for 18 products.
+@ ---- depthwise, 3x3 -------------------------------------------------------------------------------------------------------------
+@ Up to six pixels of one channel: r6-r11 accumulate (pixel i in r(6 + i)); a plane's four lanes are written out, so that every byte lies at a fixed
+@ distance from r0, r2 (rows), r1 (stream). Rows 0 and 1 go first: PKHBT puts their bytes of a column side by side, SMLAD takes both; then row 2,
+@ a product an instruction. r3-r5 weights of kx = 0, 1, 2, r12, lr and what is left over: input.
+@ N = 6, stride 1: 18 SMLAD, 18 SMLABB or SMLABT, 8 PKHBT, 24 LDRSB: 68 instructions, 78 cycles for 54 products; the rest of a channel about 40.
 @
-@ Stream, by plane: the biases of its lanes, a word for each (ky, kx): int8 (lane 0) .. (lane 3), the multipliers of its lanes.
-@ Lanes beyond the channels have weights 0 and multiplier 1.
+@ Stream, by plane: the biases of its lanes; for each lane eight int8, w(ky, kx): 00, 01, 10, 11, 02, 20, 12, 21, so that SXTB16 takes out
+@ what SMLAD needs; w(2, 2) of each lane in a word; the multipliers of its lanes. Lanes beyond the channels have weights 0 and multiplier 1.
 @
-@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 where the plane lies in a row | 24 plane | 28, 32, 36 rows
+@ Frame: 0 out | 4 zero point | 8 shift | 12, 16, 20 rows | 24 plane | 28 plane of out | 32 stream's end
 
-@ Pixel 0, 1 or 2 (the last).
-.macro dsp_dw_mac px, w, x
-  .ifnb \px
-    .if \px == 0
-      dsp_dw_mac_to \w, \x, r4, r7
-    .elseif \px == 1
-      dsp_dw_mac_to \w, \x, r5, r8
-    .else
-      dsp_dw_mac_to \w, \x, r6, r9
+@ Column AT of rows 0 and 1, or of row 2, to the pixels it is kx = 0, 1, 2 of. The bias, in \last, is added with kx = 0, which a pixel meets first.
+.macro dsp_dw3_taps ROWS, S, N, last, x
+  .irp r, 6, 7, 8, 9, 10, 11
+    .if \r - 6 < \N
+      .if AT == \S * (\r - 6)
+        .if \ROWS == 2
+          smlad r\r, r3, \x, \last
+        .else
+          smlabb r\r, \x, r3, r\r
+        .endif
+      .elseif AT == \S * (\r - 6) + 1
+        .if \ROWS == 2
+          smlad r\r, r4, \x, r\r
+        .else
+          smlabt r\r, \x, r3, r\r
+        .endif
+      .elseif AT == \S * (\r - 6) + 2
+        .if \ROWS == 2
+          smlad r\r, r5, \x, r\r
+        .else
+          smlabb r\r, \x, r4, r\r
+        .endif
+      .endif
+    .endif
+  .endr
+.endm
+
+@ Columns of rows 0 and 1 from FROM on, as many as there are registers for: x takes row 0, the next register row 1.
+.macro dsp_dw3_pairs LANE, S, N, last, FROM, x, xb, y, yb
+  .set AT, \FROM
+  .if AT < COLUMNS
+    ldrsb \x, [r0, #(4 * AT + \LANE)]
+    ldrsb \xb, [r2, #(4 * AT + \LANE)]
+    .ifnb \y
+      .if AT + 1 < COLUMNS
+        ldrsb \y, [r0, #(4 * AT + 4 + \LANE)]
+        ldrsb \yb, [r2, #(4 * AT + 4 + \LANE)]
+      .endif
+    .endif
+    .if AT == 0
+      sxtb16 r4, r3, ror #8
+      sxtb16 r3, r3
+      sxtb16 r5, r5
+    .endif
+    pkhbt \x, \x, \xb, lsl #16
+    dsp_dw3_taps 2, \S, \N, \last, \x
+    .ifnb \y
+      .set AT, AT + 1
+      .if AT < COLUMNS
+        pkhbt \y, \y, \yb, lsl #16
+        dsp_dw3_taps 2, \S, \N, \last, \y
+      .endif
     .endif
   .endif
 .endm
 
-.macro dsp_dw_mac_to w, x, low, high
-  .if FIRST
-    smlabb \low, \w, \x, r6
-    smlatt \high, \w, \x, r9
-  .else
-    smlabb \low, \w, \x, \low
-    smlatt \high, \w, \x, \high
+@ Columns of row 2 from FROM on. With the last ones the multiplier is loaded: behind another load it takes one cycle.
+.macro dsp_dw3_bytes LANE, S, N, FROM, regs:vararg
+  .set AT, \FROM
+  .if AT < COLUMNS
+    .irp x, \regs
+      .if AT < COLUMNS
+        ldrsb \x, [r0, #(4 * AT + \LANE)]
+        .set AT, AT + 1
+      .endif
+    .endr
+    .if AT == COLUMNS
+      ldr r0, [r1, #(52 + 4 * \LANE)]
+    .endif
+    .set AT, \FROM
+    .if AT == 0
+      sxtb16 r3, r3, ror #8
+    .endif
+    .irp x, \regs
+      .if AT < COLUMNS
+        dsp_dw3_taps 1, \S, \N, , \x
+        .set AT, AT + 1
+      .endif
+    .endr
   .endif
 .endm
 
-@ One input word to the pixels it is kx = 0, 1, 2 of. The bias is added with kx = 0, which a pixel meets first.
-.macro dsp_dw_tap x, k0, k1, k2
-  .set STARTS, FIRST
-  .set FIRST, 0
-  dsp_dw_mac \k2, r12, \x
-  dsp_dw_mac \k1, r11, \x
-  .set FIRST, STARTS
-  dsp_dw_mac \k0, r10, \x
+.macro dsp_dw3_each_acc N, do
+  .if \N == 1
+    \do r6
+  .elseif \N == 2
+    \do r6, r7
+  .elseif \N == 3
+    \do r6, r7, r8
+  .elseif \N == 4
+    \do r6, r7, r8, r9
+  .elseif \N == 5
+    \do r6, r7, r8, r9, r10
+  .else
+    \do r6, r7, r8, r9, r10, r11
+  .endif
 .endm
 
-.macro dsp_dw_pixels_s1_3 HALF
-  dsp_pixels \HALF, r2, r3, lr
-  dsp_dw_tap r2, 0
-  dsp_dw_tap r3, 1, 0
-  dsp_dw_tap lr, 2, 1, 0
-  dsp_pixels \HALF, r2, r3
-  dsp_dw_tap r2, , 2, 1
-  dsp_dw_tap r3, , , 2
+.macro dsp_dw3_shift_left accs:vararg
+  .irp acc, \accs
+    lsl \acc, \acc, r4
+  .endr
 .endm
 
-.macro dsp_dw_pixels_s1_2 HALF
-  dsp_pixels \HALF, r2, r3, r5, r8
-  dsp_dw_tap r2, 0
-  dsp_dw_tap r3, 2, 0
-  dsp_dw_tap r5, , 2, 0
-  dsp_dw_tap r8, , , 2
+@ r0 the multiplier, r3 the zero point.
+.macro dsp_dw3_round accs:vararg
+  .irp acc, \accs
+    smmlar \acc, \acc, r0, r3
+  .endr
+  .irp acc, \accs
+    ssat \acc, #8, \acc
+  .endr
 .endm
 
-.macro dsp_dw_pixels_s1_1 HALF
-  dsp_pixels \HALF, r2, r3, lr
-  dsp_dw_tap r2, 2
-  dsp_dw_tap r3, , 2
-  dsp_dw_tap lr, , , 2
+.macro dsp_dw3_lane LANE, S, N, last
+  ldr r0, [sp, #12]
+  ldr r2, [sp, #16]
+  ldr \last, [r1, #(4 * \LANE)]
+  ldr r3, [r1, #(16 + 8 * \LANE)]
+  ldr r5, [r1, #(20 + 8 * \LANE)]
+  .if \N <= 4
+    .irp c, 0, 2, 4, 6, 8
+      dsp_dw3_pairs \LANE, \S, \N, \last, \c, r12, lr, r10, r11
+    .endr
+  .else
+    dsp_dw3_pairs \LANE, \S, \N, \last, 0, r12, lr, r8, r9          @ pixels 2 and 3 have not begun
+    .irp c, 2, 3, 4, 5, 6, 7, 8, 9, 10
+      .if \c < COLUMNS - 2
+        dsp_dw3_pairs \LANE, \S, \N, \last, \c, r12, lr
+      .endif
+    .endr
+    dsp_dw3_pairs \LANE, \S, \N, \last, COLUMNS - 2, r12, lr, r3, r2 @ nobody needs kx = 0, nor row 1, any more
+  .endif
+  ldr r0, [sp, #20]
+  ldr r3, [r1, #(20 + 8 * \LANE)]
+  ldrsb r4, [r1, #(48 + \LANE)]
+  .if \N <= 4
+    .irp c, 0, 6
+      dsp_dw3_bytes \LANE, \S, \N, \c, r2, r5, r12, lr, r10, r11
+    .endr
+  .else
+    .irp c, 0, 4, 8, 12
+      dsp_dw3_bytes \LANE, \S, \N, \c, r2, r5, r12, lr
+    .endr
+  .endif
+  ldm sp, {r2, r3, r4}
+  cmp r4, #0
+  it ne
+  blne 7f
+  dsp_dw3_each_acc \N, dsp_dw3_round
+  .set AT, \LANE
+  dsp_dw3_each_acc \N, dsp_dw3_store
 .endm
 
-.macro dsp_dw_pixels_s2_3 HALF
-  dsp_pixels \HALF, r2, r3, lr
-  dsp_dw_tap r2, 0
-  dsp_dw_tap r3, , 0
-  dsp_dw_tap lr, 1, , 0
-  dsp_pixels \HALF, r2, r3, lr
-  dsp_dw_tap r2, , 1
-  dsp_dw_tap r3, 2, , 1
-  dsp_dw_tap lr, , 2
-  ldr r2, [r0]
-  dsp_half \HALF, r2
-  dsp_dw_tap r2, , , 2
+.macro dsp_dw3_store accs:vararg
+  .irp acc, \accs
+    strb \acc, [r2, #AT]
+    .set AT, AT + 4
+  .endr
 .endm
 
-.macro dsp_dw_pixels_s2_2 HALF
-  dsp_pixels \HALF, r2, r3, r5, r8, lr
-  dsp_dw_tap r2, 0
-  dsp_dw_tap r3, , 0
-  dsp_dw_tap r5, 2, , 0
-  dsp_dw_tap r8, , 2
-  dsp_dw_tap lr, , , 2
+.macro dsp_dw3 S, N, last
+  .section .text.dsp_depthwise3_s\S\()_\N, "ax", %progbits
+  .global dsp_depthwise3_s\S\()_\N
+  .type dsp_depthwise3_s\S\()_\N, %function
+  .p2align 2
+dsp_depthwise3_s\S\()_\N:
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  sub sp, #40
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  adds r7, #3
+  lsrs r7, r7, #2               @ planes
+  movs r0, #68
+  mla r7, r7, r0, r4
+  ldr r10, [r1]                 @ rows
+  ldr r11, [r1, #8]
+  ldr r12, [r1, #16]
+  mov r1, r4
+  stm sp, {r5, r8, r9, r10, r11, r12}
+  add r0, sp, #24
+  stm r0, {r3, r6, r7}
+  .set COLUMNS, \S * (\N - 1) + 3
+3:                              @ a plane
+  dsp_dw3_lane 0, \S, \N, \last
+  dsp_dw3_lane 1, \S, \N, \last
+  dsp_dw3_lane 2, \S, \N, \last
+  dsp_dw3_lane 3, \S, \N, \last
+  add r0, sp, #12
+  ldm r0, {r3-r8}               @ rows, plane, plane of out, stream's end
+  add r2, r2, r7
+  str r2, [sp]
+  add r3, r3, r6
+  add r4, r4, r6
+  add r5, r5, r6
+  stm r0, {r3, r4, r5}
+  adds r1, #68
+  cmp r1, r8
+  bne.w 3b
+  add sp, #40
+  pop {r3-r11, pc}
+7:
+  dsp_dw3_each_acc \N, dsp_dw3_shift_left
+  bx lr
+  .size dsp_depthwise3_s\S\()_\N, . - dsp_depthwise3_s\S\()_\N
 .endm
 
-.macro dsp_dw_pixels_s2_1 HALF
-  dsp_dw_pixels_s1_1 \HALF
-.endm
+.irp s, 1, 2
+  .if \s == 1
+    dsp_dw3 1, 1, r6            @ a pixel alone has no stride
+  .endif
+  dsp_dw3 \s, 2, r7
+  dsp_dw3 \s, 3, r8
+  dsp_dw3 \s, 4, r9
+  dsp_dw3 \s, 5, r10
+  dsp_dw3 \s, 6, r11
+.endr
 
-.macro dsp_dw_row HALF, S, N, ROW
-  ldr r0, [sp, #(28 + 4 * \ROW)]
-  ldr r2, [sp, #20]
-  ldm r1!, {r10, r11, r12}
-  add r0, r0, r2
-  dsp_half \HALF, r10, r11, r12
-  dsp_dw_pixels_s\S\()_\N \HALF
-  .set FIRST, 0
+@ ---- depthwise, any window ------------------------------------------------------------------------------------------------------
+@ Up to three pixels of two channels: r4-r6 accumulate the low halves' channel, r7-r9 the high halves' (the last pixel in r6, r9); r2, r3, lr pixels,
+@ r0 input, r1 stream. A plane is done in two passes, bytes 0 and 2, then 1 and 3, a product an instruction, a tap at a time:
+@ r10 the weight, r11 from pixel to pixel, r12 taps left in its high half, from tap to tap in its low.
+@
+@ Stream, by plane: the biases of its lanes, a word for each (ky, kx): int8 (lane 0) .. (lane 3), the multipliers of its lanes.
+@ Lanes beyond the channels have weights 0 and multiplier 1.
+@
+@ Frame: 0 out | 4 plane of out | 8 shift | 12 zero point | 16 planes left | 20 where the plane lies in a row | 24 plane | 28 segments | 32 their end
+@ | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
+
+@ Pixel 0, 1 or 2 (the last).
+.macro dsp_dw_mac px, w, x
+  .if \px == 0
+    smlabb r4, \w, \x, r4
+    smlatt r7, \w, \x, r7
+  .elseif \px == 1
+    smlabb r5, \w, \x, r5
+    smlatt r8, \w, \x, r8
+  .else
+    smlabb r6, \w, \x, r6
+    smlatt r9, \w, \x, r9
+  .endif
 .endm
 
 @ For each accumulator in use.
@@ -1355,63 +1502,6 @@ dsp_widened\W\()_t1_s\S\()_\N:
   bne 3b
 .endm
 
-.macro dsp_dw3 S, N
-  .section .text.dsp_depthwise3_s\S\()_\N, "ax", %progbits
-  .global dsp_depthwise3_s\S\()_\N
-  .type dsp_depthwise3_s\S\()_\N, %function
-  .p2align 2
-dsp_depthwise3_s\S\()_\N:
-  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
-  sub sp, #40
-  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  adds r7, #3
-  lsrs r7, r7, #2               @ planes
-  strd r5, r6, [sp]
-  strd r9, r8, [sp, #8]
-  movs r0, #0
-  strd r7, r0, [sp, #16]
-  ldr r5, [r1]                  @ rows
-  ldr r6, [r1, #8]
-  ldr r7, [r1, #16]
-  mov r1, r4
-  add r0, sp, #24
-  stm r0, {r3, r5, r6, r7}
-3:                              @ a plane
-  ldr r6, [r1]
-  ldr r9, [r1, #8]
-  adds r1, #16
-  .set FIRST, 1
-  dsp_dw_row 1, \S, \N, 0
-  dsp_dw_row 1, \S, \N, 1
-  dsp_dw_row 1, \S, \N, 2
-  ldr r10, [r1]
-  ldr r11, [r1, #8]
-  dsp_dw_finish \N
-  .set LANE, 0
-  .set AT, LANE
-  dsp_dw_each_acc \N, dsp_dw_store_bytes
-  ldr r6, [r1, #-48]
-  ldr r9, [r1, #-40]
-  subs r1, #36
-  .set FIRST, 1
-  dsp_dw_row 2, \S, \N, 0
-  dsp_dw_row 2, \S, \N, 1
-  dsp_dw_row 2, \S, \N, 2
-  ldr r10, [r1, #4]
-  ldr r11, [r1, #12]
-  adds r1, #16
-  dsp_dw_finish \N
-  .set LANE, 1
-  .set AT, LANE
-  dsp_dw_each_acc \N, dsp_dw_store_bytes
-  dsp_dw_next_plane
-  add sp, #40
-  pop {r3-r11, pc}
-  .size dsp_depthwise3_s\S\()_\N, . - dsp_depthwise3_s\S\()_\N
-.endm
-
-@ Any window, a tap at a time: r10 the weight, r11 from pixel to pixel, r12 taps left in its high half, from tap to tap in its low.
-@ Frame: as above, but 28 segments | 32 their end | 36 r12 of a row | 40 r11 | 44 bytes of weights | 48 next row
 .macro dsp_dw_taps HALF, N
   .if \N >= 2
     mov r4, r6
@@ -1487,7 +1577,6 @@ dsp_depthwise_\N:
   strd r6, r7, [sp, #36]
   str r2, [sp, #44]
   mov r1, r4
-  .set FIRST, 0
 3:                              @ a plane
   ldr r6, [r1]
   ldr r9, [r1, #8]
@@ -1518,8 +1607,6 @@ dsp_depthwise_\N:
 .endm
 
 .irp n, 1, 2, 3
-  dsp_dw3 1, \n
-  dsp_dw3 2, \n
   dsp_dw_any \n
 .endr
 
@@ -1723,12 +1810,17 @@ blocks::functions! {
     Widened16 ONE_STRIDE_2 2 => dsp_widened16_t1_s2_2,
     Widened16 ONE_STRIDE_2 3 => dsp_widened16_t1_s2_3,
     Widened16 ONE_STRIDE_2 4 => dsp_widened16_t1_s2_4,
-    DepthwiseQuads DEPTHWISE_3 1 => dsp_depthwise3_s1_1,
-    DepthwiseQuads DEPTHWISE_3 2 => dsp_depthwise3_s1_2,
-    DepthwiseQuads DEPTHWISE_3 3 => dsp_depthwise3_s1_3,
-    DepthwiseQuads DEPTHWISE_3_STRIDE_2 1 => dsp_depthwise3_s2_1,
-    DepthwiseQuads DEPTHWISE_3_STRIDE_2 2 => dsp_depthwise3_s2_2,
-    DepthwiseQuads DEPTHWISE_3_STRIDE_2 3 => dsp_depthwise3_s2_3,
+    DepthwiseThree DEPTHWISE_3|DEPTHWISE_3_STRIDE_2 1 => dsp_depthwise3_s1_1,
+    DepthwiseThree DEPTHWISE_3 2 => dsp_depthwise3_s1_2,
+    DepthwiseThree DEPTHWISE_3 3 => dsp_depthwise3_s1_3,
+    DepthwiseThree DEPTHWISE_3 4 => dsp_depthwise3_s1_4,
+    DepthwiseThree DEPTHWISE_3 5 => dsp_depthwise3_s1_5,
+    DepthwiseThree DEPTHWISE_3 6 => dsp_depthwise3_s1_6,
+    DepthwiseThree DEPTHWISE_3_STRIDE_2 2 => dsp_depthwise3_s2_2,
+    DepthwiseThree DEPTHWISE_3_STRIDE_2 3 => dsp_depthwise3_s2_3,
+    DepthwiseThree DEPTHWISE_3_STRIDE_2 4 => dsp_depthwise3_s2_4,
+    DepthwiseThree DEPTHWISE_3_STRIDE_2 5 => dsp_depthwise3_s2_5,
+    DepthwiseThree DEPTHWISE_3_STRIDE_2 6 => dsp_depthwise3_s2_6,
     DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 1 => dsp_depthwise_1,
     DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 2 => dsp_depthwise_2,
     DepthwiseQuads DEPTHWISE|DEPTHWISE_STRIDED 3 => dsp_depthwise_3,

@@ -26,7 +26,7 @@ pub enum Kernel {
     Spread16 = 7,
     /// ARMv6-M: int8 weights; a block's activations are spread on the stack.
     Spread8 = 8,
-    /// DSP, depthwise: int8 weights.
+    /// DSP, depthwise: int8 weights, any window but that of [`DepthwiseThree`](Self::DepthwiseThree).
     DepthwiseQuads = 9,
     /// ARMv7-M, depthwise: int8 weights.
     DepthwisePairs = 10,
@@ -36,6 +36,8 @@ pub enum Kernel {
     DepthwiseUnsigned8 = 12,
     /// DSP, dense: eight outputs at once, the int8 weights of two of them in 16 bits. Accumulators fit 24 bits.
     DenseOctets = 13,
+    /// DSP, depthwise 3×3, not dilated across, of stride 1 or 2: int8 weights, two rows of the window at once.
+    DepthwiseThree = 14,
 }
 
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
@@ -144,6 +146,7 @@ impl Kernel {
             11 => Self::DepthwiseUnsigned32,
             12 => Self::DepthwiseUnsigned8,
             13 => Self::DenseOctets,
+            14 => Self::DepthwiseThree,
             _ => return None,
         })
     }
@@ -152,7 +155,9 @@ impl Kernel {
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
             Self::Portable | Self::DenseOctets => None,
-            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::DepthwiseQuads => Some(Layout::Quads),
+            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::DepthwiseQuads | Self::DepthwiseThree => {
+                Some(Layout::Quads)
+            }
             Self::Image16 => Some(Layout::ChannelsLast),
             Self::Long | Self::Plain | Self::DepthwisePairs => Some(Layout::Pairs),
             Self::Spread16 | Self::Spread8 | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
@@ -165,9 +170,12 @@ impl Kernel {
     pub const fn writes(self, layout: Layout) -> bool {
         match self {
             Self::Portable | Self::DenseOctets => true,
-            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 | Self::DepthwiseQuads => {
-                matches!(layout, Layout::Quads)
-            }
+            Self::Widened16
+            | Self::Widened8
+            | Self::Narrow8
+            | Self::Image16
+            | Self::DepthwiseQuads
+            | Self::DepthwiseThree => matches!(layout, Layout::Quads),
             Self::Long | Self::Plain | Self::DepthwisePairs => matches!(layout, Layout::Pairs),
             Self::Spread16 | Self::Spread8 | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
                 matches!(layout, Layout::Pairs | Layout::UnsignedPairs)
@@ -190,12 +198,23 @@ impl Kernel {
                     && !input.stacked
             }
             _ if !countable => false,
-            Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
-                let dilates = matches!(self, Self::DepthwiseQuads | Self::DepthwisePairs);
+            Self::DepthwiseThree
+            | Self::DepthwiseQuads
+            | Self::DepthwisePairs
+            | Self::DepthwiseUnsigned32
+            | Self::DepthwiseUnsigned8 => {
+                let is_three = matches!(Window::of(operator), Window::Three | Window::ThreeStride2);
+                let takes_window = match self {
+                    Self::DepthwiseThree => is_three,
+                    Self::DepthwiseQuads => !is_three,
+                    _ => true,
+                };
+                let dilates = matches!(self, Self::DepthwiseThree | Self::DepthwiseQuads | Self::DepthwisePairs);
                 matches!(operator.kind, Kind::Depthwise)
                     && !input.stacked
                     && operator.window[0] as usize <= MAX_WINDOW_ROWS
                     && (dilates || operator.dilations[1] == 1)
+                    && takes_window
             }
             _ => {
                 let three = matches!(Taps::of(operator), Taps::Three);
@@ -224,6 +243,7 @@ impl Kernel {
             Self::Widened8 | Self::Narrow8 => 3,
             Self::Image16 => 0,
             Self::Long | Self::Spread16 => 2,
+            Self::DepthwiseThree => 6,
             Self::DepthwiseQuads => 3,
             Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 if far => 1,
             Self::DepthwisePairs => match Window::of(operator) {
@@ -247,6 +267,7 @@ impl Kernel {
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
             Self::Narrow8 => 96,
             Self::Long | Self::Plain => 88,
+            Self::DepthwiseThree => 80,
             Self::DepthwiseQuads | Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => 96,
             Self::Spread16 => 88 + spread * pixels,
             Self::Spread8 if pixels == 1 => 88 + 4 * (steps * taps.count()).next_multiple_of(4),
@@ -264,7 +285,7 @@ impl Kernel {
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
             Self::DenseOctets => 8,
             Self::Long if !three => 4,
-            Self::DepthwiseQuads => 4,
+            Self::DepthwiseThree | Self::DepthwiseQuads => 4,
             _ => 2,
         }
     }
@@ -283,7 +304,7 @@ impl Kernel {
             Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
             Self::Spread8 => (steps * taps.count()).div_ceil(2),
             Self::DenseOctets => 8 * steps,
-            Self::DepthwiseQuads => steps,
+            Self::DepthwiseThree | Self::DepthwiseQuads => steps,
             Self::DepthwisePairs => steps.div_ceil(4),
             Self::DepthwiseUnsigned32 => 2 * steps,
             Self::DepthwiseUnsigned8 => steps.div_ceil(2),
@@ -325,6 +346,8 @@ impl Kernel {
                 let at = step * taps.count() + tap;
                 byte(words[at / 2], at % 2 * 2 + lane)
             }
+            Self::DepthwiseThree if step == 8 => byte(words[8], member),
+            Self::DepthwiseThree => byte(words[2 * member + THREE[step] / 4], THREE[step] % 4),
             Self::DepthwiseQuads => byte(words[step], member),
             Self::DepthwisePairs => byte(words[step / 4], step % 4),
             Self::DepthwiseUnsigned32 => words[2 * step + member] as i32,
@@ -334,6 +357,9 @@ impl Kernel {
         }
     }
 }
+
+/// Which of a channel's eight bytes is the weight of each pixel of the window but the last: SXTB16 leaves the weights of rows 0 and 1 side by side.
+const THREE: [usize; 8] = [0, 1, 4, 2, 3, 6, 5, 7];
 
 const fn half(word: u32, i: usize) -> i32 {
     (word >> (16 * i)) as i16 as i32

@@ -95,7 +95,7 @@ impl Uses {
         self.0 & Self::function_bit(kernel, walk, pixels) != 0
     }
 
-    /// The core that has two kernels has blocks of up to four.
+    /// Where two kernels take the same window, their blocks are of up to four pixels.
     const fn depthwise_bit(kernel: Kernel, window: Window, pixels: usize) -> u128 {
         let size = if matches!(kernel, Kernel::DepthwiseUnsigned8) { pixels + 4 } else { pixels };
         assert!(size <= 8);
