@@ -4,7 +4,7 @@
 //! [`float`] writes it as ONNX once tract gives the same logits; [`onnx`] is the file; [`quantize`] makes it int8;
 //! [`mod@plan`] decides order, memory and packing for `infer_nostd`; [`validate`] asks every stage about the same images,
 //! [`board`] the emulated chips among them. [`inputs`] feeds them, from data sets,
-//! pictures and [`npy`] arrays; [`files`] and [`report`] serve the command line.
+//! pictures and [`npy`] arrays; [`files`] and [`tables`] serve the command line.
 //!
 //! ```
 //! use export::{onnx, plan, quantize::qdq};
@@ -46,5 +46,5 @@ pub mod npy;
 pub mod onnx;
 pub mod plan;
 pub mod quantize;
-pub mod report;
+pub mod tables;
 pub mod validate;

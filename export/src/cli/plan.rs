@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use export::onnx;
 use export::plan::{self, Options, Target};
 use export::quantize::qdq;
-use export::report::grouped;
+use export::tables::grouped;
 use std::path::PathBuf;
 
 /// Make a plan for the engine from an int8 ONNX file (QDQ form)
