@@ -69,3 +69,20 @@ impl Plan {
         Options { target, flash_budget, ram_budget, smallest }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn the_command_line_the_library_and_json_call_a_target_the_same() {
+        for &target in Target::value_variants() {
+            let name = target.to_possible_value().unwrap().get_name().to_string();
+            assert_eq!(target.name(), name);
+            assert_eq!(Target::from_name(&name), Some(target));
+            assert_eq!(Target::from_word(target as u32), Some(target));
+            assert_eq!(serde_json::to_string(&target).unwrap(), format!("\"{name}\""));
+        }
+    }
+}
