@@ -4,7 +4,7 @@
 //! [`float`] writes it as ONNX once tract gives the same logits; [`onnx`] is the file; [`quantize`] makes it int8;
 //! [`mod@plan`] decides order, memory and packing for `infer_nostd`; [`validate`] asks every stage about the same images,
 //! [`board`] the emulated chips among them. [`inputs`] feeds them, from data sets,
-//! pictures and [`npy`] arrays; [`files`] and [`report`] serve the command line.
+//! pictures and [`npy`] arrays; [`files`] and [`tables`] serve the command line.
 //!
 //! ```
 //! use export::{onnx, plan, quantize::qdq};
@@ -16,35 +16,63 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A network of one's own goes from a burn module to a plan in `examples/own_network.rs`. Firmware can plan while it is built; its
-//! `build.rs`, with this crate among the build-dependencies, is
+//! A network of one's own goes from a burn module to a plan in `examples/own_network.rs`.
+//!
+//! # Features
+//!
+//! | feature | what it brings | through |
+//! |---|---|---|
+//! | none | ONNX files read, brought to one form and written, int8 ones planned: [`onnx`], [`graph`], [`quantize::qdq`], [`mod@plan`], [`build_script`] | prost |
+//! | `capture` | burn modules as graphs: [`capture`] | burn |
+//! | `tract` | float networks run, and so quantized, and held against int8 ones: all of [`quantize`], [`inputs`], [`npy`], [`validate`]; with `capture`, [`float`] | tract |
+//! | `cli`, the default | the `export` command, [`board`], [`files`], [`tables`], and all of the above | clap, QEMU, probe-rs |
+//!
+//! # In a build script
+//!
+//! Firmware plans its network while it is built: a network that is not understood, or does not fit its budgets, does not compile. That needs no
+//! feature, and builds in seconds:
+//!
+//! ```toml
+//! [build-dependencies]
+//! export = { …, default-features = false }
+//! ```
 //!
 //! ```no_run
-//! use export::plan::{self, Options, Target};
-//! use export::{onnx, quantize::qdq};
-//! use std::path::Path;
+//! // build.rs
+//! use export::build_script;
+//! use export::plan::{Options, Target};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     println!("cargo::rerun-if-changed=int8.onnx");
-//!     let quantized = qdq::from_graph(&onnx::from_file("int8.onnx")?)?;
+//! fn main() {
 //!     let options = Options { target: Target::CortexM4, ram_budget: Some(16 * 1024), ..Options::default() };
-//!     let words = plan::plan_for(&quantized, &options)?; // a network that does not fit does not compile
-//!     let file = Path::new(&std::env::var("OUT_DIR")?).join("net.plan");
-//!     Ok(std::fs::write(file, plan::to_bytes(&words))?)
+//!     build_script::plan("int8.onnx", "net.plan", &options);
 //! }
 //! ```
 //!
-//! and its source takes the plan with `infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("OUT_DIR"), "/net.plan"))`.
+//! Its source takes the plan with `infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("OUT_DIR"), "/net.plan"))`; the whole
+//! project is `examples/build-script` of the repository.
 
-pub mod board;
-pub mod capture;
-pub mod files;
-pub mod float;
+pub mod build_script;
 pub mod graph;
-pub mod inputs;
-pub mod npy;
 pub mod onnx;
 pub mod plan;
 pub mod quantize;
-pub mod report;
+
+#[cfg(feature = "capture")]
+pub mod capture;
+
+#[cfg(all(feature = "capture", feature = "tract"))]
+pub mod float;
+
+#[cfg(feature = "tract")]
+pub mod inputs;
+#[cfg(feature = "tract")]
+pub mod npy;
+#[cfg(feature = "tract")]
 pub mod validate;
+
+#[cfg(feature = "cli")]
+pub mod board;
+#[cfg(feature = "cli")]
+pub mod files;
+#[cfg(feature = "cli")]
+pub mod tables;

@@ -33,8 +33,10 @@ pub use line::SerialLine;
 pub use map::{Kind, Map, Space, to_svg};
 pub use qemu::{Output, check_qemu};
 pub use rtt::RttLine;
-pub use stage::{Figures, OnBoard, Runs};
+pub use stage::{OnBoard, Runs};
 pub use table::{BOARDS, Board, CORES, Frame, Qemu, Region, SUBSETS, Serial, instructions};
+
+pub use crate::validate::Figures;
 
 use crate::plan::{self, Options, PlanError, Target};
 use crate::quantize::QuantGraph;

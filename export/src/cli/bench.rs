@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use export::board::bench::{Bench, Packing, Plugin, Published, Row, bench};
 use export::board::{self, Board, CORES};
 use export::plan::{self, Options};
-use export::report::{grouped, table};
+use export::tables::{grouped, table};
 use std::path::PathBuf;
 use std::thread;
 

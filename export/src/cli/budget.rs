@@ -6,7 +6,7 @@ use super::progress;
 use anyhow::{Context, Result, ensure};
 use export::board::{self, BOARDS, Board, Budget};
 use export::plan::{self, Options};
-use export::report::{grouped, table};
+use export::tables::{grouped, table};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

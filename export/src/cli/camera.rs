@@ -3,7 +3,7 @@
 use super::network::Network;
 use anyhow::{Context, Result, bail};
 use export::board::{BoardError, Firmware, On, Program, check_qemu, instructions};
-use export::report::grouped;
+use export::tables::grouped;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::network::Network;
 use anyhow::{Context, Result};
 use export::board::{self, Firmware, Probe, Program};
-use export::report::grouped;
+use export::tables::grouped;
 use std::path::PathBuf;
 
 /// Build a board's firmware around a network, flash it with probe-rs and show what it prints

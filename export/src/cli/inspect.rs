@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use export::graph::{Graph, cost, passes, shape};
 use export::plan::{Alternative, LayerRow};
-use export::report::{grouped, table};
+use export::tables::{grouped, table};
 use export::{onnx, plan};
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use super::files;
 use super::network::Network;
 use anyhow::{Context, Result};
 use export::board::{self, BoardError, Firmware, Map, Program, SerialLine, Space, to_svg};
-use export::report::{grouped, table};
+use export::tables::{grouped, table};
 use std::path::PathBuf;
 use talk::host::Host;
 

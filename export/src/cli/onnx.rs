@@ -7,7 +7,7 @@ use clap::Args;
 use export::files::write_atomically;
 use export::float::{BatchNorms, FloatError, Verified, onnx_from_module};
 use export::graph::cost;
-use export::report::grouped;
+use export::tables::grouped;
 use models::network::Network;
 use models::{checkpoint, zoo};
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use export::onnx;
 use export::plan::{self, Options, Target};
 use export::quantize::qdq;
-use export::report::grouped;
+use export::tables::grouped;
 use std::path::PathBuf;
 
 /// Make a plan for the engine from an int8 ONNX file (QDQ form)
@@ -67,5 +67,22 @@ impl Plan {
     fn options(&self) -> Options {
         let Self { target, flash_budget, ram_budget, smallest, .. } = *self;
         Options { target, flash_budget, ram_budget, smallest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn the_command_line_the_library_and_json_call_a_target_the_same() {
+        for &target in Target::value_variants() {
+            let name = target.to_possible_value().unwrap().get_name().to_string();
+            assert_eq!(target.name(), name);
+            assert_eq!(Target::from_name(&name), Some(target));
+            assert_eq!(Target::from_word(target as u32), Some(target));
+            assert_eq!(serde_json::to_string(&target).unwrap(), format!("\"{name}\""));
+        }
     }
 }

@@ -7,7 +7,7 @@ use export::board::{self, Board, core_name};
 use export::graph::Window;
 use export::plan::{self, Options, PlanError};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
-use export::report::grouped;
+use export::tables::grouped;
 use serde::Serialize;
 use std::fmt;
 

@@ -7,7 +7,7 @@ use data::Split;
 use export::board::{self, Board, Firmware, On, Probe, Program, SerialLine};
 use export::inputs::{Inputs, Intake};
 use export::plan;
-use export::report::grouped;
+use export::tables::grouped;
 use export::validate::images::to_steps;
 use infer_nostd::Plan;
 use infer_nostd::plan::crc32;

@@ -4,10 +4,10 @@ use super::layout::kind_name;
 use super::target::{self, Target};
 use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Taps, Tensor};
 use infer_nostd::{Plan, arch};
-use serde::Serialize;
 
 /// One row of `export inspect` on a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LayerRow {
     /// The layer's name.
     pub layer: String,
@@ -38,7 +38,8 @@ pub struct LayerRow {
 }
 
 /// Another kernel for a layer, or another block, and what it would cost against the one chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Alternative {
     /// The kernel.
     pub kernel: String,

@@ -3,8 +3,9 @@
 use infer_nostd::plan::{Kernel, Kind, Operator, Taps, Tensor, Window};
 
 /// A processor core, as `--target` names it; the number is the file's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Target {
     /// Plain Rust, for any core
     #[default]
@@ -22,14 +23,29 @@ pub enum Target {
 }
 
 impl Target {
+    const ALL: [Self; 6] =
+        [Self::Portable, Self::CortexM0, Self::CortexM3, Self::CortexM4, Self::CortexM7, Self::CortexM33];
+
     /// The target of that number in a plan's header.
     pub fn from_word(word: u32) -> Option<Self> {
-        <Self as clap::ValueEnum>::value_variants().iter().copied().find(|&target| target as u32 == word)
+        Self::ALL.into_iter().find(|&target| target as u32 == word)
     }
 
     /// The target of that name, as `--target` takes it.
     pub fn from_name(name: &str) -> Option<Self> {
-        <Self as clap::ValueEnum>::from_str(name, false).ok()
+        Self::ALL.into_iter().find(|target| target.name() == name)
+    }
+
+    /// Its name, as `--target` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::CortexM0 => "cortex-m0",
+            Self::CortexM3 => "cortex-m3",
+            Self::CortexM4 => "cortex-m4",
+            Self::CortexM7 => "cortex-m7",
+            Self::CortexM33 => "cortex-m33",
+        }
     }
 
     /// The kernels that the core has in assembly.
@@ -56,7 +72,7 @@ impl Target {
 /// The name, as `--target` takes it.
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        clap::ValueEnum::to_possible_value(self).map_or(Ok(()), |value| f.write_str(value.get_name()))
+        f.pad(self.name())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can stop a network from being quantized, or an int8 file from being understood.
 
-use crate::graph::shape::ShapeError;
+use crate::graph::{Tensor, shape::ShapeError};
 
 /// Why a graph could not be quantized or read; one cause a variant.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -138,5 +138,12 @@ impl QuantizeError {
 
     pub(super) fn interface(reason: impl Into<String>) -> Self {
         Self::Interface { reason: reason.into() }
+    }
+}
+
+impl Tensor {
+    /// Type and shape, for messages.
+    pub(super) fn to_string_short(&self) -> String {
+        format!("{:?} {:?}", self.data.dtype(), self.dims)
     }
 }

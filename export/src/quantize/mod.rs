@@ -1,11 +1,13 @@
-//! Float graph → int8 graph.
+//! Int8 networks: the [`QuantGraph`], and the two ways to one.
 //!
-//! [`tune`](tune()) is the whole of it: it watches the float network over images, and makes every choice by what it does to the
-//! network's output: how weights are rounded, which channels are equalized, where ranges end, what biases are corrected by.
-//! [`calibrate`] keeps what was seen of each value, [`ranges`] turns ranges into scales; [`quantize`](quantize()) applies plain
-//! ranges. The result is a [`QuantGraph`], which [`qdq`] writes as (and reads from) an ordinary ONNX graph with
-//! QuantizeLinear/DequantizeLinear pairs. The planner starts from the [`QuantGraph`]. [`fold`] makes a network that was trained on
-//! normalized pixels one that takes bytes; [`explain`](explain()) says which layer loses what.
+//! [`qdq`] writes it as (and reads it from) an ordinary ONNX graph with QuantizeLinear/DequantizeLinear pairs. The planner starts from the
+//! [`QuantGraph`].
+//!
+//! With the feature `tract`, it is made of a float graph. [`tune`](tune()) is the whole of it: it watches the float network over images, and
+//! makes every choice by what it does to the network's output: how weights are rounded, which channels are equalized, where ranges end,
+//! what biases are corrected by. [`calibrate`](calibrate()) keeps what was seen of each value, [`ranges`] turns ranges into scales;
+//! [`quantize`](quantize()) applies plain ranges. [`fold`] makes a network that was trained on normalized pixels one that takes bytes;
+//! [`explain`](explain()) says which layer loses what.
 //!
 //! The scheme: activations int8 with one scale and zero point a tensor; weights int8 in −127…127 with zero point 0
 //! and one scale an output channel; biases int32 at scale x·w.
@@ -19,37 +21,24 @@
 //! ```
 
 mod activation;
-mod apply;
-mod bias;
-pub mod calibrate;
-mod constants;
-mod end;
-mod equalize;
 mod error;
-mod explain;
 mod flatten;
-mod histogram;
-mod judge;
-mod moments;
+mod interface;
 mod operator;
-mod pixels;
+#[cfg(feature = "tract")]
+mod ptq;
 pub mod qdq;
 pub mod ranges;
-mod rounding;
 mod shape;
-#[cfg(test)]
-mod tests;
-mod tune;
-mod weights;
 
-pub use apply::{logits, quantize, supported};
-pub use calibrate::{CalibrateError, Calibration, calibrate, watched};
 pub use error::QuantizeError;
-pub use explain::{LayerError, explain};
-pub use histogram::Histogram;
-pub use pixels::{Folded, fold};
+pub use interface::logits;
+#[cfg(feature = "tract")]
+pub use ptq::{
+    CalibrateError, Calibration, Choice, EQUALIZED, Folded, Histogram, LayerError, Samples, Tuned, calibrate, explain,
+    fold, quantize, supported, tune, watched,
+};
 pub use ranges::{Affine, Range, Ranges};
-pub use tune::{Choice, EQUALIZED, Samples, Tuned, tune};
 
 use crate::graph::Window;
 

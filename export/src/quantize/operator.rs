@@ -27,3 +27,13 @@ pub(super) fn op(
         _ => return Err(QuantizeError::Unsupported { nodes: vec![format!("{} `{}`", node.op.name(), node.name)] }),
     })
 }
+
+/// Whether an operator's output has its input's scale and zero point.
+pub(super) fn keeps_scale(op: &Op) -> bool {
+    matches!(op, Op::MaxPool { .. } | Op::Flatten { .. } | Op::Reshape)
+}
+
+/// \[K,O\] → \[O,K\].
+pub(super) fn transpose<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
+    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied()).collect()
+}

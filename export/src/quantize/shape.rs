@@ -1,7 +1,7 @@
 //! Shapes of int8 tensors: channels, height, width of one image.
 
 use super::{QuantOp, QuantizeError};
-use crate::graph::{Graph, Node, Op, ValueInfo, Window, shape};
+use crate::graph::{Graph, Node, ValueInfo, Window, shape};
 
 type Shape = [usize; 3];
 
@@ -54,13 +54,4 @@ pub(super) fn check(node: &Node, op: &QuantOp, inputs: &[Shape], output: Shape) 
 /// The window that covers a whole input once.
 pub(super) fn whole(input: Shape) -> Window {
     Window { kernel: [input[1], input[2]], strides: [1, 1], dilations: [1, 1], pads: [0; 4] }
-}
-
-/// Whether an operator takes so many activations.
-pub(super) fn takes(op: &Op, count: usize) -> bool {
-    match op {
-        Op::Add => count == 2,
-        Op::Concat { .. } => count >= 2,
-        _ => count == 1,
-    }
 }

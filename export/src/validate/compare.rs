@@ -1,7 +1,7 @@
 //! Answers of one stage against the labels and against the answers of the stage before.
 
+use super::Figures;
 use super::layers::Layer;
-use crate::board::Figures;
 use serde::Serialize;
 
 /// What one stage said to each image.

@@ -5,6 +5,7 @@
 
 pub mod cause;
 pub mod compare;
+mod figures;
 pub mod images;
 pub mod isolate;
 pub mod layers;
@@ -14,6 +15,7 @@ pub mod tract;
 pub mod values;
 
 pub use compare::{Answers, Difference, Row, class, compare};
+pub use figures::Figures;
 pub use layers::{Divergence, Layer, LayersError, layers};
 pub use stage::{Stage, StageError, is_plan, open};
 

@@ -1,12 +1,12 @@
 //! Whatever answers images: a file in its runtime.
 
 use super::{
+    Figures,
     images::{channels_first, channels_last, to_reals, to_steps},
     tract::{RunError, Runner},
     values,
 };
 use crate::{
-    board::Figures,
     graph::{Graph, Op, passes, shape},
     inputs::Intake,
     onnx, plan,
@@ -71,9 +71,9 @@ pub enum StageError {
     /// The inputs cannot be read.
     #[error(transparent)]
     Input(#[from] crate::inputs::InputError),
-    /// The firmware on an emulated board.
+    /// What runs the network, where that is not of this module, as a board.
     #[error(transparent)]
-    Board(#[from] crate::board::BoardError),
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Opens the bytes of an ONNX file (float or QDQ, in tract) or of a plan (in the engine, on this machine).

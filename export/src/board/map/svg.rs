@@ -1,7 +1,7 @@
 //! The picture: of each memory all of it to scale, and under that what is used of it, as wide as the page.
 
 use super::{Kind, Map, Space};
-use crate::report::grouped;
+use crate::tables::grouped;
 use std::fmt::Write;
 
 /// Of the page, in pixels.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use export::{
     quantize::{Choice, LayerError, QuantOp, QuantTensor, Range, Ranges, Tuned},
-    report,
+    tables,
 };
 use serde::Serialize;
 
@@ -119,7 +119,7 @@ impl<'r> Report<'r> {
                 let [shape, range, scale, zero_point] = columns(tensor, &self.tuned.ranges);
                 vec![maker.into(), shape, range, scale, zero_point, weights]
             });
-        report::table(&["layer", "C×H×W", "range", "scale", "zero", "weight scales"], &rows.collect::<Vec<_>>())
+        tables::table(&["layer", "C×H×W", "range", "scale", "zero", "weight scales"], &rows.collect::<Vec<_>>())
     }
 
     /// What was chosen, in order, and what it has brought.
@@ -129,7 +129,7 @@ impl<'r> Report<'r> {
             vec![of.into(), choice.chosen.clone(), format!("{:+.2}", choice.gain_db), format!("{:.2}", choice.sqnr_db)]
         };
         let rows: Vec<_> = self.tuned.choices.iter().map(row).collect();
-        report::table(&["of", "chosen", "gain dB", "SQNR dB"], &rows)
+        tables::table(&["of", "chosen", "gain dB", "SQNR dB"], &rows)
     }
 
     /// Each layer's error, and the one that costs most.
@@ -138,7 +138,7 @@ impl<'r> Report<'r> {
             vec![error.layer.clone(), format!("{:.1}", error.sqnr_db), format!("{:.1}", error.alone_db)]
         };
         let rows: Vec<_> = self.layers.iter().map(row).collect();
-        let table = report::table(&["layer", "SQNR dB", "logits with it alone int8"], &rows);
+        let table = tables::table(&["layer", "SQNR dB", "logits with it alone int8"], &rows);
         let worst = self.layers.iter().min_by(|a, b| a.alone_db.total_cmp(&b.alone_db));
         let worst = worst.map(|worst| format!("`{}` costs most: {:.1} dB by itself\n", worst.layer, worst.alone_db));
         table + &worst.unwrap_or_default()

@@ -1,13 +1,13 @@
 //! The report of a validation for people.
 
 use anyhow::{Result, ensure};
-use export::report;
+use export::tables;
 use export::validate::{Difference, Layer, Row};
 
 /// One line a stage.
 pub fn stages(rows: &[Row]) -> String {
     let headers = ["stage", "images", "accuracy", "agreement", "max step", "RMSE", "cosine", "SQNR"];
-    report::table(&headers, &rows.iter().map(line).collect::<Vec<_>>())
+    tables::table(&headers, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
 fn line(row: &Row) -> Vec<String> {
@@ -44,9 +44,9 @@ fn decibels(sqnr: Option<f64>) -> String {
 pub fn boards(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let board = row.board?;
-        let bytes = |count: usize| report::grouped(count as u64);
+        let bytes = |count: usize| tables::grouped(count as u64);
         let ram = [board.ram_bytes, board.static_bytes, board.stack_bytes].map(bytes);
-        let count = |count: Option<u64>| count.map_or("–".into(), report::grouped);
+        let count = |count: Option<u64>| count.map_or("–".into(), tables::grouped);
         let seconds = format!("{:.1} s", board.run_ms as f64 / 1_000.0);
         let work = [count(board.instructions), count(board.cycles), bytes(board.flash_bytes)];
         let numbers = [&work[..], &ram, &[seconds]].concat();
@@ -57,7 +57,7 @@ pub fn boards(rows: &[Row]) -> String {
         return String::new();
     }
     let headers = ["board", "instructions", "cycles", "flash bytes", "RAM bytes", "static", "stack", "ran for"];
-    format!("\n{}", report::table(&headers, &lines))
+    format!("\n{}", tables::table(&headers, &lines))
 }
 
 /// The layers of a plan: all of them, or a line where they are as they should be. Wrong ones have their own line elsewhere.
@@ -68,7 +68,7 @@ pub fn layers(row: &Row, all: bool) -> String {
     if all {
         let headers = ["layer", "kind", "output", "max step", "unequal", "SQNR to float"];
         let lines: Vec<_> = row.layers.iter().map(layer).collect();
-        return format!("\n{}:\n{}", row.stage, report::table(&headers, &lines));
+        return format!("\n{}:\n{}", row.stage, tables::table(&headers, &lines));
     }
     let steps = row.layers.iter().map(|layer| layer.max_step).max().unwrap_or(0);
     let plural = if steps == 1 { "" } else { "s" };
@@ -105,7 +105,7 @@ pub fn confusion(row: &Row) -> Result<String> {
         std::iter::once(label.clone()).chain(counts.iter().map(shown)).collect::<Vec<_>>()
     };
     let lines: Vec<_> = classes.iter().zip(&row.confusion).map(line).collect();
-    Ok(format!("\n{}, by class:\n{}", row.stage, report::table(&headers, &lines)))
+    Ok(format!("\n{}, by class:\n{}", row.stage, tables::table(&headers, &lines)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Weights and biases of a layer in this scheme: weights in −127…127, biases at scale x·w.
 
-use super::super::{QuantizeError, Weights, constants::transpose};
+use super::super::{QuantizeError, Weights, operator::transpose};
 use super::constant_operand::stored;
 use super::constants::Constants;
 use super::read::Result;

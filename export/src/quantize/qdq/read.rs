@@ -8,8 +8,8 @@
 use super::super::{
     Affine, Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, TensorId,
     activation::Bounds,
-    apply::interface,
     flatten::fold_flattening,
+    interface::interface,
     operator,
     shape::{self, Shapes},
 };

@@ -3,7 +3,7 @@
 use super::super::{
     TensorId,
     activation::{Bounds, carries_activation},
-    calibrate::keeps_scale,
+    operator::keeps_scale,
 };
 use crate::graph::{Node, Op};
 

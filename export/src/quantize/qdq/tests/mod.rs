@@ -5,7 +5,7 @@ mod operator_form;
 mod round_trip;
 mod variants;
 
-use super::super::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, Weights};
+use super::super::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
 use super::{from_graph, to_graph};
 use crate::graph::{Data, Graph, Op, Tensor, Window};
 
@@ -176,12 +176,6 @@ fn a_result_without_a_scale_is_named() {
         graph.outputs[0].name = "y.float".into();
     });
     assert!(refusal.ends_with("`fc` (Gemm): its result `y.float` is not quantized"), "{refusal}");
-}
-
-#[test]
-fn an_int8_network_is_not_quantized_again() {
-    let error = crate::quantize::quantize(&to_graph(&small()), &Default::default()).unwrap_err();
-    assert_eq!(error, QuantizeError::AlreadyQuantized);
 }
 
 #[test]

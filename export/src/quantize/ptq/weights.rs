@@ -1,10 +1,7 @@
 //! Weights and biases of one layer: float → int8 and int32, an output channel at a time.
 
-use super::{
-    QuantizeError, Weights,
-    ranges::SMALLEST_SCALE,
-    rounding::{self, LARGEST_WEIGHT, Rounded, Spread},
-};
+use super::rounding::{self, LARGEST_WEIGHT, Rounded, Spread};
+use crate::quantize::{QuantizeError, Weights, ranges::SMALLEST_SCALE};
 
 /// Largest bias, 2²³: beyond it a channel is nearly dead but for its bias, and the multiplier that brings so large an
 /// accumulator back to int8 would have too few bits.

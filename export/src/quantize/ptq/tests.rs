@@ -2,6 +2,7 @@
 
 use super::{apply::Recipe, *};
 use crate::graph::{DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo};
+use crate::quantize::*;
 
 fn node(name: &str, op: Op, inputs: &[&str], output: &str) -> Node {
     let inputs = inputs.iter().map(|&i| i.into()).collect();
@@ -164,6 +165,13 @@ fn errors_name_what_is_missing() {
     let inputs = vec![[3, 2, 2], [3, 1, 1]];
     let expected = QuantizeError::Mismatch { node: "sum".into(), op: "Add".into(), inputs, output: [3, 2, 2] };
     assert_eq!(found, expected);
+}
+
+#[test]
+fn an_int8_network_is_not_quantized_again() {
+    let ranges = ranges(&[("x", 0.0, 1.0), ("r", 0.0, 7.96875), ("logits", -5.5, 20.0)]);
+    let int8 = qdq::to_graph(&quantize(&small_cnn(), &ranges).unwrap());
+    assert_eq!(quantize(&int8, &ranges), Err(QuantizeError::AlreadyQuantized));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where a range may end, short of what was seen.
 
-use super::{Histogram, Range};
+use super::Histogram;
+use crate::quantize::Range;
 use std::fmt;
 
 /// One end of a range.

@@ -1,16 +1,19 @@
 //! Images → statistics: what calibration keeps of each value, in constant memory however many images go by.
 
 use super::{
-    Histogram, QuantizeError,
-    activation::sites,
-    apply,
+    Histogram,
     moments::{Moments, View},
-    ranges::{Affine, Range, Ranges},
-    shape::{self, Shapes},
+    sites::sites,
 };
 use crate::{
     graph::{Activation, Graph, Node, Op, Window},
     inputs::InputError,
+    quantize::{
+        Affine, QuantizeError, Range, Ranges,
+        interface::is_left_off,
+        operator::keeps_scale,
+        shape::{self, Shapes},
+    },
     validate::{
         StageError,
         tract::{RunError, Runner},
@@ -68,13 +71,9 @@ pub fn calibrate(
 /// off at the end are not among them.
 pub fn watched(graph: &Graph) -> Vec<String> {
     let own_scale =
-        |node: &Node| !keeps_scale(&node.op) && known_affine(&node.op).is_none() && !apply::is_left_off(graph, node);
+        |node: &Node| !keeps_scale(&node.op) && known_affine(&node.op).is_none() && !is_left_off(graph, node);
     let outputs = sites(graph).into_iter().filter(|site| own_scale(site.node)).map(|site| site.output);
     graph.inputs.iter().map(|input| input.name.as_str()).chain(outputs).map(String::from).collect()
-}
-
-pub(super) fn keeps_scale(op: &Op) -> bool {
-    matches!(op, Op::MaxPool { .. } | Op::Flatten { .. } | Op::Reshape)
 }
 
 /// The scale of results whose range needs no calibration: 256 steps from 0 to below 1, or from −1 to below 1.

@@ -5,8 +5,9 @@
 //! the first layer's weights and bias of channel i times f, the second's weights over it divided by f (Nagel et al.,
 //! "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv:1906.04721).
 
-use super::activation::{Bounds, sites};
+use super::sites::sites;
 use crate::graph::{Data, Graph, Node, Op};
+use crate::quantize::activation::Bounds;
 
 /// Channels grow no more than this: what lies so far below the largest says nothing.
 const LARGEST_FACTOR: f32 = 64.0;

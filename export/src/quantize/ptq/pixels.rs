@@ -8,10 +8,10 @@
 //!   less than half a level, all else is exact;
 //! - else (a mean a channel, and padding) a 1×1 convolution of each channel by itself stands before the network.
 
-use super::{QuantizeError, Range};
 use crate::{
     graph::{Data, Graph, Node, Op, Tensor, Window, shape},
     inputs::Normalization,
+    quantize::{QuantizeError, Range},
 };
 
 /// A network that takes bytes.

@@ -1,10 +1,9 @@
 //! Where accuracy goes: each layer's error, and what each costs the network by itself.
 
-use super::{
-    Affine, CalibrateError, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights, judge::sqnr_db, logits, qdq,
-};
+use super::{CalibrateError, judge::sqnr_db};
 use crate::{
     graph::{Data, Graph, Node, Op, Tensor},
+    quantize::{Affine, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights, logits, qdq},
     validate::{stage::BATCH, tract::Runner},
 };
 

@@ -1,6 +1,6 @@
 //! What a tensor's values look like, in constant memory: counts of bins whose width doubles as larger values come.
 
-use super::Range;
+use crate::quantize::Range;
 
 /// Bins of each sign.
 const HALF: usize = 2048;

@@ -5,13 +5,13 @@
 //! Σ w·(mean) − Σ q·(mean of int8), whatever comes after the sum.
 
 use super::{
-    CalibrateError, QuantGraph, QuantNode, QuantOp, Weights,
+    CalibrateError,
     constants::Constants,
     moments::{Moments, View},
-    qdq, shape,
 };
 use crate::{
     graph::Graph,
+    quantize::{QuantGraph, QuantNode, QuantOp, Weights, qdq, shape},
     validate::{stage::BATCH, tract::Runner},
 };
 use std::collections::BTreeMap;

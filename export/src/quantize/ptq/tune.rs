@@ -5,8 +5,8 @@
 //! the engine on images kept for this, comes nearer to the float one; so the result is never worse there than where it started.
 
 use super::{
-    CalibrateError, QuantGraph, Range, Ranges,
-    apply::{Recipe, logits, quantize_by},
+    CalibrateError,
+    apply::{Recipe, quantize_by},
     bias,
     calibrate::Survey,
     constants::Constants,
@@ -17,7 +17,12 @@ use super::{
     rounding::{Rounded, Spread},
     watched,
 };
-use crate::{graph::Graph, inputs::Inputs, validate::stage::BATCH};
+use crate::{
+    graph::Graph,
+    inputs::Inputs,
+    quantize::{QuantGraph, Range, Ranges, logits},
+    validate::stage::BATCH,
+};
 
 /// Less than this many dB is chance.
 const LEAST_GAIN_DB: f64 = 0.03;

@@ -1,18 +1,20 @@
 //! Float graph + ranges → [`QuantGraph`].
 
 use super::{
-    QuantGraph, QuantNode, QuantTensor, QuantizeError, TensorId, Weights,
-    activation::{Site, sites},
-    calibrate::{keeps_scale, known_affine},
+    calibrate::known_affine,
     constants::Constants,
-    flatten::fold_flattening,
-    operator,
-    ranges::{Affine, Ranges},
     rounding::Rounded,
-    shape::{self, Shapes},
+    sites::{Site, sites},
     weights,
 };
-use crate::graph::{BEFORE_OPSET_13, Graph, Node, Op};
+use crate::graph::{Graph, Node, Op};
+use crate::quantize::{
+    Affine, QuantGraph, QuantNode, QuantTensor, QuantizeError, Ranges, TensorId, Weights,
+    flatten::fold_flattening,
+    interface::{interface, is_left_off},
+    operator::{self, keeps_scale},
+    shape::{self, Shapes},
+};
 use std::collections::BTreeMap;
 
 /// Quantizes a float graph (BatchNorm folded, passes run) with the ranges of its [`watched`](super::watched) values.
@@ -84,44 +86,6 @@ fn is_supported(graph: &Graph, node: &Node) -> bool {
     }
 }
 
-/// Whether a node at the network's end only says the same in another form: the largest value stays where it is.
-pub(super) fn is_left_off(graph: &Graph, node: &Node) -> bool {
-    let is_last = |value: &String| match graph.readers(value)[..] {
-        [] => graph.is_output(value),
-        [reader] => {
-            matches!(graph.nodes[reader].op, Op::ArgMax { .. })
-                && graph.nodes[reader].outputs.iter().all(|o| graph.is_output(o))
-        }
-        _ => false,
-    };
-    let before_opset_13 = node.op.name().ends_with(BEFORE_OPSET_13);
-    (before_opset_13 || matches!(node.op, Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. }))
-        && node.outputs.iter().all(is_last)
-}
-
-/// The one input, and the one output before what is left off.
-pub(super) fn interface(graph: &Graph) -> Result<(&crate::graph::ValueInfo, &str), QuantizeError> {
-    let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
-        let found = format!("found {} inputs and {} outputs", graph.inputs.len(), graph.outputs.len());
-        return Err(QuantizeError::interface(found));
-    };
-    let mut logits = output.name.as_str();
-    // An ArgMax may follow a Softmax, and nothing follows it.
-    for _ in 0..2 {
-        let last = graph.producer(logits).map(|index| &graph.nodes[index]).filter(|node| is_left_off(graph, node));
-        logits = last.and_then(|node| node.input(0)).unwrap_or(logits);
-    }
-    Ok((input, logits))
-}
-
-/// The value that holds a network's logits: its output, or what the first node that is left off reads.
-///
-/// # Errors
-/// The graph has not one input and one output.
-pub fn logits(graph: &Graph) -> Result<&str, QuantizeError> {
-    Ok(interface(graph)?.1)
-}
-
 fn metadata(graph: &Graph) -> BTreeMap<String, String> {
     let mut metadata = graph.metadata.clone();
     metadata.insert("quantization".into(), "activations int8 per tensor, weights int8 per output channel".into());
@@ -176,7 +140,7 @@ impl<'g> Quantizer<'g> {
         let present = node.inputs.iter().filter(|name| !name.is_empty());
         let activations = present.filter(|name| !self.graph.initializers.contains_key(*name));
         let ids: Vec<TensorId> = activations.map(|name| self.id(name)).collect::<Result<_, _>>()?;
-        if shape::takes(&node.op, ids.len()) {
+        if takes(&node.op, ids.len()) {
             return Ok(ids);
         }
         Err(QuantizeError::Unsupported {
@@ -202,5 +166,14 @@ impl<'g> Quantizer<'g> {
         self.tensors.push(QuantTensor { name: value.into(), shape, scale, zero_point });
         self.ids.insert(value, self.tensors.len() - 1);
         Ok(self.tensors.len() - 1)
+    }
+}
+
+/// Whether an operator takes so many activations.
+fn takes(op: &Op, count: usize) -> bool {
+    match op {
+        Op::Add => count == 2,
+        Op::Concat { .. } => count >= 2,
+        _ => count == 1,
     }
 }

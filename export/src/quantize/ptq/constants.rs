@@ -1,7 +1,8 @@
 //! Float constants of a node, checked.
 
-use super::{QuantizeError, weights::FloatWeights};
+use super::weights::FloatWeights;
 use crate::graph::{Graph, Node, Op, Tensor};
+use crate::quantize::{QuantizeError, operator::transpose};
 use std::borrow::Cow;
 
 /// A node's float constants.
@@ -66,17 +67,5 @@ impl<'g> Constants<'g> {
             expected: expected.into(),
             found: found.map_or("no constant".into(), Tensor::to_string_short),
         }
-    }
-}
-
-/// \[K,O\] → \[O,K\].
-pub(super) fn transpose<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied()).collect()
-}
-
-impl Tensor {
-    /// Type and shape, for messages.
-    pub(super) fn to_string_short(&self) -> String {
-        format!("{:?} {:?}", self.data.dtype(), self.dims)
     }
 }

@@ -1,9 +1,10 @@
 //! How well an int8 network does: its logits against the float network's, on images kept for this.
 
-use super::{CalibrateError, QuantGraph, logits, qdq};
+use super::CalibrateError;
 use crate::{
     graph::Graph,
     onnx, plan,
+    quantize::{QuantGraph, logits, qdq},
     validate::{self, Stage, tract::Runner},
 };
 use std::thread;
