@@ -64,6 +64,12 @@ fn a_board_at_a_probe_is_flashed_and_answers_through_it() {
     let on_chip = |line: &str| line.contains("--chip nRF51822_xxAA --probe 0d28:0204");
     assert!(told.lines().skip(1).all(on_chip), "{told}");
 
+    let output = export(&path, "flash --board nrf51822 --serve --logs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = fs::read_to_string(folder.path().join("told")).unwrap();
+    let last = told.lines().last().unwrap_or_default();
+    assert!(last.starts_with("run ") && last.contains("--chip nRF51822_xxAA"), "{last}");
+
     let plan = "models/mnist-cnn/cortex-m0.plan";
     let output = export(&path, &format!("validate {plan} --data digits --limit 3 --on probe:nrf51822"));
     let (out, error) = (text(&output.stdout), text(&output.stderr));

@@ -2,11 +2,12 @@
 
 #[path = "../boards.rs"]
 mod boards;
+mod memory_x;
 #[path = "../src/noise.rs"]
 mod noise;
 mod samples;
 
-use boards::{BOARDS, Board, Boot, CORES, SECOND_STAGE_BYTES, SUBSETS};
+use boards::{BOARDS, Board, CORES, SUBSETS};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -29,10 +30,17 @@ fn main() {
 fn generate() -> Result<(), String> {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let (place, board) = chosen_board()?;
-    write(&out, "memory.x", memory_x(board).as_bytes())?;
+    write(&out, "memory.x", memory_x::generate(board).as_bytes())?;
     write(&out, "board.rs", format!("&boards::{place}").as_bytes())?;
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
+        println!("cargo::rustc-link-arg-bins=-Tdefmt.x"); // what becomes of the texts, which stay on the host
+        println!("cargo::rerun-if-env-changed=DEFMT_LOG");
+        if env::var_os("DEFMT_LOG").is_none() {
+            println!("cargo::rustc-env=DEFMT_LOG=info"); // defmt's own choice is errors alone
+        }
+    }
 
     let (path, plan) = read_plan(board)?;
     write(&out, "net.plan", &plan)?;
@@ -64,45 +72,6 @@ fn chosen_board() -> Result<(String, &'static Board), String> {
     }
     Ok((place.clone(), board))
 }
-
-/// cortex-m-rt's link.x includes this, and so does riscv-rt's, which wants to know besides what goes where.
-fn memory_x(board: &Board) -> String {
-    let line = |name: &str, region: &boards::Region| {
-        format!("  {name} : ORIGIN = {:#010x}, LENGTH = {}\n", region.origin, region.len_bytes)
-    };
-    let second_stage =
-        boards::Region { origin: board.flash.origin.wrapping_sub(SECOND_STAGE_BYTES), len_bytes: SECOND_STAGE_BYTES };
-    let regions = [line("FLASH", &board.flash), line("RAM", &board.ram)].concat();
-    let memory = match board.boot {
-        Boot::VectorTable => format!("MEMORY {{\n{regions}}}\n"),
-        Boot::SecondStage => format!("MEMORY {{\n{}{regions}}}\n{SECOND_STAGE}", line("BOOT2", &second_stage)),
-        Boot::ImageDefinition => format!("MEMORY {{\n{regions}}}\n{IMAGE_DEFINITION}"),
-    };
-    if !board.target.starts_with("riscv") {
-        return memory;
-    }
-    let regions =
-        [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")];
-    regions.iter().fold(memory, |all, (region, place)| all + &format!("REGION_ALIAS(\"REGION_{region}\", {place});\n"))
-}
-
-/// Where `src/cpu/second_stage.rs` goes.
-const SECOND_STAGE: &str = "\
-SECTIONS {
-  .boot2 ORIGIN(BOOT2) : { KEEP(*(.boot2)) } > BOOT2
-} INSERT BEFORE .text;
-";
-
-/// The smallest block of an Arm image that the RP2350's boot ROM starts, word by word as the datasheet has it: begin; item
-/// IMAGE_TYPE, one word long, an executable, secure, for Arm, on RP2350; last item; no other block; end.
-const IMAGE_DEFINITION: &str = "\
-SECTIONS {
-  .image_definition : ALIGN(4) {
-    LONG(0xffffded3) LONG(0x10210142) LONG(0x000001ff) LONG(0x00000000) LONG(0xab123579)
-  } > FLASH
-} INSERT AFTER .vector_table;
-_stext = ADDR(.image_definition) + SIZEOF(.image_definition);
-";
 
 /// $PLAN, or the zoo's first network, planned for the board's core.
 fn read_plan(board: &Board) -> Result<(PathBuf, Vec<u8>), String> {

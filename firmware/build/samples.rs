@@ -67,7 +67,7 @@ fn noise(engine: &mut Engine, image_len: usize) -> Result<String, String> {
     ))
 }
 
-/// The linker would notice statics beyond RAM, but not a stack that grows into them.
+/// The linker would notice statics beyond RAM, but not that they leave too little for the stack.
 fn fits(plan: &Plan, board: &Board) -> Result<(), String> {
     let frame =
         Frame { row_len: plan.input().row_len(), answer_len: plan.output().len(), tensors: plan.tensor_count() };

@@ -14,11 +14,13 @@ pub mod cpu;
 #[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]
+pub mod log;
+#[cfg(target_os = "none")]
 pub mod memory;
 #[cfg(target_os = "none")]
 pub mod network;
 pub mod noise;
-#[cfg(all(target_os = "none", feature = "rtt"))]
+#[cfg(all(target_os = "none", any(feature = "rtt", feature = "defmt")))]
 pub mod rtt;
 #[cfg(target_os = "none")]
 pub mod stopwatch;

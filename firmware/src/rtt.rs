@@ -1,10 +1,11 @@
-//! A line to the host through a debug probe: two rings of bytes that the probe looks at, one either way, as SEGGER's RTT lays them
-//! out (RTT, "Under the hood"). Any debugger that knows RTT finds the block by its first bytes.
+//! A line to the host through a debug probe: rings of bytes that the probe looks at, as SEGGER's RTT lays them out (RTT, "Under the hood").
+//! Any debugger that knows RTT finds the block by its first bytes.
+//!
+//! With the feature `rtt` there is a ring either way for frames; with `defmt` one more, up, for log lines, known by its name.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
-/// Bytes of each ring; one of them is always free.
-const RING_LEN: usize = 64;
 /// A full ring makes its writer wait.
 const BLOCK_IF_FULL: u32 = 2;
 
@@ -17,19 +18,54 @@ struct Ring {
     len: u32,
     written: AtomicU32,
     read: AtomicU32,
-    flags: u32,
+    /// The debugger may change them.
+    flags: AtomicU32,
 }
 
 impl Ring {
-    const fn new(bytes: &'static [AtomicU8; RING_LEN]) -> Self {
+    const fn new(name: &'static CStr, bytes: &'static [AtomicU8], flags: u32) -> Self {
         Self {
-            name: AtomicPtr::new(core::ptr::null_mut()),
+            name: AtomicPtr::new(name.as_ptr().cast_mut().cast()),
             bytes: AtomicPtr::new(bytes.as_ptr().cast_mut()),
-            len: RING_LEN as u32,
+            len: bytes.len() as u32,
             written: AtomicU32::new(0),
             read: AtomicU32::new(0),
-            flags: BLOCK_IF_FULL,
+            flags: AtomicU32::new(flags),
         }
+    }
+
+    /// Puts a byte where there is room; else, where the debugger wants all of them, waits for it. Inlined, as the length is known there:
+    /// the smallest cores have no division.
+    #[inline(always)]
+    fn put(&self, bytes: &[AtomicU8], byte: u8) {
+        let at = self.written.load(Ordering::Relaxed);
+        let next = (at + 1) % bytes.len() as u32;
+        while self.read.load(Ordering::Acquire) == next {
+            if self.flags.load(Ordering::Relaxed) != BLOCK_IF_FULL {
+                return;
+            }
+        }
+        bytes[at as usize % bytes.len()].store(byte, Ordering::Relaxed);
+        self.written.store(next, Ordering::Release);
+    }
+
+    /// Waits for a byte.
+    #[cfg(feature = "rtt")]
+    #[inline(always)]
+    fn take(&self, bytes: &[AtomicU8]) -> u8 {
+        let at = self.read.load(Ordering::Relaxed);
+        while self.written.load(Ordering::Acquire) == at {}
+        let byte = bytes[at as usize % bytes.len()].load(Ordering::Relaxed);
+        self.read.store((at + 1) % bytes.len() as u32, Ordering::Release);
+        byte
+    }
+
+    /// Waits until all has been read, where somebody reads.
+    #[cfg(feature = "defmt")]
+    fn flush(&self) {
+        while self.flags.load(Ordering::Relaxed) == BLOCK_IF_FULL
+            && self.read.load(Ordering::Acquire) != self.written.load(Ordering::Relaxed)
+        {}
     }
 }
 
@@ -39,43 +75,75 @@ struct ControlBlock {
     id: [u8; 16],
     up_count: u32,
     down_count: u32,
-    up: Ring,
-    down: Ring,
+    up: [Ring; UP_COUNT],
+    down: [Ring; DOWN_COUNT],
 }
 
-static UP: [AtomicU8; RING_LEN] = [const { AtomicU8::new(0) }; _];
-static DOWN: [AtomicU8; RING_LEN] = [const { AtomicU8::new(0) }; _];
+const UP_COUNT: usize = cfg!(feature = "rtt") as usize + cfg!(feature = "defmt") as usize;
+const DOWN_COUNT: usize = cfg!(feature = "rtt") as usize;
 
 #[unsafe(no_mangle)]
 #[allow(unsafe_code, reason = "the name that debuggers look for")]
 static _SEGGER_RTT: ControlBlock = ControlBlock {
     id: *b"SEGGER RTT\0\0\0\0\0\0",
-    up_count: 1,
-    down_count: 1,
-    up: Ring::new(&UP),
-    down: Ring::new(&DOWN),
+    up_count: UP_COUNT as u32,
+    down_count: DOWN_COUNT as u32,
+    up: [
+        #[cfg(feature = "rtt")]
+        Ring::new(c"frames", &frames::UP, BLOCK_IF_FULL),
+        #[cfg(feature = "defmt")]
+        Ring::new(c"defmt", &log::UP, log::TRIM_IF_FULL),
+    ],
+    down: [
+        #[cfg(feature = "rtt")]
+        Ring::new(c"frames", &frames::DOWN, BLOCK_IF_FULL),
+    ],
 };
 
-/// There is nothing to set up: the start-up code has copied the rings into RAM.
-pub fn start() {}
+#[cfg(feature = "rtt")]
+pub use frames::{receive, send, start};
 
-/// Waits for a byte.
-pub fn receive() -> u8 {
-    let Ring { written, read, .. } = &_SEGGER_RTT.down;
-    let at = read.load(Ordering::Relaxed);
-    while written.load(Ordering::Acquire) == at {}
-    let byte = DOWN[at as usize % RING_LEN].load(Ordering::Relaxed);
-    read.store((at + 1) % RING_LEN as u32, Ordering::Release);
-    byte
+#[cfg(feature = "rtt")]
+mod frames {
+    use super::*;
+
+    /// Bytes of a ring; one of them is always free.
+    const LEN: usize = 64;
+    pub static UP: [AtomicU8; LEN] = [const { AtomicU8::new(0) }; _];
+    pub static DOWN: [AtomicU8; LEN] = [const { AtomicU8::new(0) }; _];
+
+    /// There is nothing to set up: the start-up code has copied the rings into RAM.
+    pub fn start() {}
+
+    /// Waits for a byte.
+    pub fn receive() -> u8 {
+        _SEGGER_RTT.down[0].take(&DOWN)
+    }
+
+    /// Sends a byte as soon as there is room for it.
+    #[inline(never)]
+    pub fn send(byte: u8) {
+        _SEGGER_RTT.up[0].put(&UP, byte);
+    }
 }
 
-/// Sends a byte as soon as there is room for it.
-#[inline(never)]
-pub fn send(byte: u8) {
-    let Ring { written, read, .. } = &_SEGGER_RTT.up;
-    let at = written.load(Ordering::Relaxed);
-    let next = (at + 1) % RING_LEN as u32;
-    while read.load(Ordering::Acquire) == next {}
-    UP[at as usize % RING_LEN].store(byte, Ordering::Relaxed);
-    written.store(next, Ordering::Release);
+/// The ring of log lines.
+#[cfg(feature = "defmt")]
+pub mod log {
+    use super::*;
+
+    /// What does not fit the full ring is lost, until a debugger asks for all: without one the program goes on.
+    pub(super) const TRIM_IF_FULL: u32 = 1;
+    pub(super) static UP: [AtomicU8; 256] = [const { AtomicU8::new(0) }; _];
+
+    /// Writes bytes, or what there is room for.
+    #[inline(never)]
+    pub fn write(bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| _SEGGER_RTT.up[UP_COUNT - 1].put(&UP, byte));
+    }
+
+    /// Waits until a debugger that takes all bytes has them.
+    pub fn flush() {
+        _SEGGER_RTT.up[UP_COUNT - 1].flush();
+    }
 }

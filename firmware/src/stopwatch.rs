@@ -1,7 +1,15 @@
 //! The processor's clock as a stopwatch: cycles on the chip, nanoseconds of instructions under QEMU's `-icount shift=0`.
 
+use crate::boards::Serial;
 use crate::cpu::{self, CLOCK_MASK};
-use crate::network::Engine;
+use crate::network::{BOARD, Engine};
+
+/// Ticks a second on the chip; 0 where nobody knows: it is the serial line that sets the Picos' clock.
+pub const TICKS_HZ: u32 = match (BOARD.systick_hz, BOARD.serial) {
+    (_, Some(Serial::Rp2040 | Serial::Rp2350)) if cfg!(feature = "rtt") => 0,
+    (Some(hz), _) => hz,
+    (None, _) => 0,
+};
 
 /// Sums up laps. A lap may last 2^24 ticks (a second at 16 MHz), and so many laps 2^32.
 pub struct Stopwatch {

@@ -20,6 +20,34 @@ pub trait Network {
 
     /// Tests itself; the image in flight is lost.
     fn self_test(&mut self) -> SelfTest;
+
+    /// Hears of a frame that cannot be used.
+    fn dropped(&mut self, reason: Dropped) {
+        let _ = reason;
+    }
+}
+
+/// Why a frame cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Bytes were lost, damaged or added on the line, or it is longer than any request.
+    Damaged,
+    /// It is no request.
+    Unknown,
+    /// A row of another length than the network's, in values.
+    RowLength {
+        /// The network's.
+        expected: usize,
+        /// The row's.
+        found: usize,
+    },
+    /// A row that is not the next one, and not the first.
+    RowNumber {
+        /// The next one's number.
+        expected: u32,
+        /// The row's.
+        found: u32,
+    },
 }
 
 /// What a network says to an image.
@@ -57,9 +85,13 @@ impl<const N: usize> Chip<N> {
                 (self.row, self.image_crc) = (0, Crc32::new());
                 return Reply::SelfTest(network.self_test()).send(line);
             }
-            Ok(Some(Request::Row { number, values }))
-                if values.len() == T::ROW_LEN && (number == 0 || number == self.row) =>
-            {
+            Ok(Some(Request::Row { values, .. })) if values.len() != T::ROW_LEN => {
+                network.dropped(Dropped::RowLength { expected: T::ROW_LEN, found: values.len() });
+            }
+            Ok(Some(Request::Row { number, .. })) if number != 0 && number != self.row => {
+                network.dropped(Dropped::RowNumber { expected: self.row, found: number });
+            }
+            Ok(Some(Request::Row { number, values })) => {
                 if number == 0 {
                     self.image_crc = Crc32::new();
                     network.start();
@@ -72,7 +104,8 @@ impl<const N: usize> Chip<N> {
                     return Reply::Answer { image_crc, class: class_of(logits), ticks, logits }.send(line);
                 }
             }
-            Ok(_) | Err(Damaged) => {}
+            Ok(None) => network.dropped(Dropped::Unknown),
+            Err(Damaged) => network.dropped(Dropped::Damaged),
         }
         Reply::Waiting { row: self.row, image_crc: self.image_crc.value() }.send(line);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use talk::chip::{Answer, Chip, Network};
+use talk::chip::{Answer, Chip, Dropped, Network};
 use talk::crc32::Crc32;
 use talk::frame::{CHECKSUM_LEN, Sender};
 use talk::host::{Host, HostError, Line};
@@ -18,6 +18,7 @@ struct Sum {
     rows: usize,
     crc: Crc32,
     answer: [u8; 4],
+    dropped: Option<Dropped>,
 }
 
 impl Network for Sum {
@@ -44,6 +45,10 @@ impl Network for Sum {
     fn self_test(&mut self) -> SelfTest {
         self.start();
         SelfTest { passed: true, ticks: 78, static_bytes: 3_720, stack_bytes: 1_024 }
+    }
+
+    fn dropped(&mut self, reason: Dropped) {
+        self.dropped = Some(reason);
     }
 }
 
@@ -210,22 +215,28 @@ fn garbage_is_survived() {
     }
 }
 
-/// Well-formed frames that are no requests: of no kind, too short, rows of other lengths and numbers.
+/// Well-formed frames that are no requests: of no kind, too short, rows of other lengths and numbers. And one that is not well formed.
 #[test]
 fn requests_that_make_no_sense_are_answered_with_the_row_to_send() {
     let mut line = BadLine::new(1);
     let row = |number: u8, len: usize| [&[2, number, 0, 0, 0][..], &[7; ROW_LEN + 1][..len]].concat();
-    let rows = [row(0, ROW_LEN - 1), row(0, ROW_LEN + 1), row(3, ROW_LEN), row(0, 0)];
+    let of_length = |found: usize| (row(0, found), Dropped::RowLength { expected: ROW_LEN, found });
+    let rows = [of_length(0), of_length(ROW_LEN - 1), (row(0, ROW_LEN + 1), Dropped::Damaged)];
+    let out_of_turn = [(row(3, ROW_LEN), Dropped::RowNumber { expected: 0, found: 3 })];
     let others = [&[][..], &[0], &[1, 1], &[2], &[2, 0, 0, 0], &[4, 0], &[0x82, 0, 0]];
-    for payload in rows.iter().map(Vec::as_slice).chain(others) {
+    let others = others.map(|payload| (payload.to_vec(), Dropped::Unknown));
+    for (payload, reason) in rows.into_iter().chain(out_of_turn).chain(others) {
         let mut sender = talk::frame::Sender::begin(|byte| (&mut line).send(&[byte]).unwrap());
-        sender.put_all(payload);
+        sender.put_all(&payload);
         sender.end();
+        assert_eq!(line.network.dropped.take(), Some(reason), "{payload:?}");
         let sent: Vec<u8> = line.back.drain(..).collect();
         let mut expected = Vec::new();
         talk::message::Reply::Waiting { row: 0, image_crc: 0 }.send(|byte| expected.push(byte));
         assert_eq!(sent, expected, "{payload:?}");
     }
+    (&mut line).send(&[1, 0xC0]).unwrap();
+    assert_eq!(line.network.dropped, Some(Dropped::Damaged));
 }
 
 #[test]

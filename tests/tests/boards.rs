@@ -127,6 +127,40 @@ fn every_emulated_board_answers_on_its_serial_line() {
     }
 }
 
+/// Log lines go to a ring that nobody reads, and what the texts of them are stays in the ELF, where it takes nothing of the chip.
+#[test]
+fn serve_answers_as_well_when_it_logs() {
+    let images = digit_images();
+    for name in ["nrf51822", "stm32f405"] {
+        let board = board::board(name).expect("in the table");
+        assert_serves(board, Program::ServeWithLogs, SerialLine::emulated, &images);
+        let firmware = Firmware::program(Program::ServeWithLogs, board, &shipped(board)).expect("it was built");
+        let elf = std::fs::read(firmware.elf()).expect("an ELF");
+        let names = |text: &str| elf.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        for text in
+            ["class {=usize}, {=u32} cycles", "frame dropped: damaged, or longer than any request", "clock {=u32} Hz"]
+        {
+            assert!(names(text), "{name}: `{text}`");
+        }
+    }
+}
+
+/// The stack lies below the statics: one that is used up leaves RAM and overwrites nothing.
+#[test]
+fn a_stack_that_is_used_up_ends_the_program() {
+    for board in board::emulated() {
+        let firmware = Firmware::build(board, &shipped(board)).unwrap_or_else(|e| panic!("{e}"));
+        let output = firmware.run(&["overflow"], Duration::from_secs(60)).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(output.status.code(), Some(139), "{}: {}", board.name, output.printed);
+        let words =
+            output.printed.strip_prefix("stack overflow at sp ").unwrap_or_else(|| panic!("{}", output.printed));
+        let (sp, caller) = words.trim().split_once(", called from ").expect("two addresses");
+        let [sp, caller] = [sp, caller].map(|hex| u32::from_str_radix(hex, 16).expect("eight digits"));
+        assert!((board.ram.origin - 256..board.ram.origin).contains(&sp), "{}: {sp:#x}", board.name);
+        assert!(caller.wrapping_sub(board.flash.origin) < board.flash.len_bytes, "{}: {caller:#x}", board.name);
+    }
+}
+
 /// QEMU in the place of the probe: the rings in the chip's memory, by the protocol that probe-rs serves as well.
 #[test]
 fn boards_of_both_families_answer_through_a_debugger() {

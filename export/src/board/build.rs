@@ -36,6 +36,8 @@ pub enum Program {
     Serve,
     /// The same through a debug probe, by RTT.
     ServeOverRtt,
+    /// The same on the serial line, with log lines for `probe-rs run`.
+    ServeWithLogs,
     /// One inference, lap by lap.
     Bench,
     /// A line camera: rows at a steady rate, and how long the answer takes after the last.
@@ -47,9 +49,18 @@ impl Program {
     const fn name(self) -> &'static str {
         match self {
             Self::Application => "firmware",
-            Self::Serve | Self::ServeOverRtt => "serve",
+            Self::Serve | Self::ServeOverRtt | Self::ServeWithLogs => "serve",
             Self::Bench => "bench",
             Self::Camera => "camera",
+        }
+    }
+
+    /// What is added to the board's feature.
+    const fn features(self) -> &'static str {
+        match self {
+            Self::ServeOverRtt => ",rtt",
+            Self::ServeWithLogs => ",defmt",
+            _ => "",
         }
     }
 }
@@ -69,7 +80,7 @@ impl Firmware {
     /// # Errors
     /// As `build`; [`BoardError::NoSerial`].
     pub fn program(program: Program, board: &'static Board, plan: &[u8]) -> Result<Self, BoardError> {
-        if program == Program::Serve && board.serial.is_none() {
+        if matches!(program, Program::Serve | Program::ServeWithLogs) && board.serial.is_none() {
             return Err(BoardError::NoSerial { board: board.name });
         }
         let root = source("firmware")?;
@@ -123,10 +134,9 @@ fn plan_file(root: &Path, plan: &[u8]) -> Result<PathBuf, BoardError> {
 }
 
 fn cargo_build(root: &Path, program: Program, board: &'static Board, plan: &Path) -> Result<PathBuf, BoardError> {
-    let rtt = if program == Program::ServeOverRtt { ",rtt" } else { "" };
-    let feature = format!("board-{}{rtt}", board.name);
+    let features = format!("board-{}{}", board.name, program.features());
     let what = ["--package", "firmware", "--bin", program.name(), "--profile", "firmware"];
-    let args = [&what[..], &["--target", board.target, "--features", &feature]].concat();
+    let args = [&what[..], &["--target", board.target, "--features", &features]].concat();
     let output = cargo(root, &args, &[("PLAN", plan)])?;
     let executable = messages(&output).filter_map(|message| message.executable).next();
     let executable = executable.filter(|_| output.status.success());

@@ -40,7 +40,7 @@ impl<S: Read + Write> Gdb<S> {
 
     /// Stops the running chip.
     pub(super) fn stop(&mut self) -> io::Result<()> {
-        self.stream.write_all(&[INTERRUPT])?;
+        self.tell(&[INTERRUPT])?;
         self.take().map(|_| ())
     }
 
@@ -72,7 +72,11 @@ impl<S: Read + Write> Gdb<S> {
 
     fn put(&mut self, packet: &str) -> io::Result<()> {
         let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())
+        self.tell(format!("${packet}#{sum:02x}").as_bytes())
+    }
+
+    fn tell(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).map_err(explained)
     }
 
     /// The next packet that is no text for the user, acknowledged.
@@ -88,7 +92,7 @@ impl<S: Read + Write> Gdb<S> {
                 }
             }
             let _checksum = [self.byte()?, self.byte()?]; // TCP has its own
-            self.stream.write_all(b"+")?;
+            self.tell(b"+")?;
             if !packet.starts_with(b"O") || packet == b"OK" {
                 return Ok(packet);
             }
@@ -97,8 +101,23 @@ impl<S: Read + Write> Gdb<S> {
 
     fn byte(&mut self) -> io::Result<u8> {
         let mut byte = [0];
-        self.stream.read_exact(&mut byte).map(|()| byte[0])
+        self.stream.read_exact(&mut byte).map(|()| byte[0]).map_err(explained)
     }
+}
+
+/// In words what the system says of a server that falls silent, or goes.
+fn explained(cause: io::Error) -> io::Error {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock};
+    let words = match cause.kind() {
+        WouldBlock | TimedOut => {
+            format!("the debugger's server has said nothing for {} s: is the chip still powered?", PATIENCE.as_secs())
+        }
+        UnexpectedEof | BrokenPipe | ConnectionAborted | ConnectionReset => {
+            "the debugger's server has gone: is the probe still plugged in?".into()
+        }
+        _ => return cause,
+    };
+    io::Error::new(cause.kind(), words)
 }
 
 fn refused(what: &str, answer: &[u8]) -> io::Error {
@@ -166,6 +185,17 @@ mod tests {
     #[test]
     fn that_the_chip_has_stopped_is_no_answer_to_a_question() {
         assert_eq!(with("+$T02thread:01;#00$S05#b8$c0#93").read(0x10, 1).unwrap(), [0xC0]);
+    }
+
+    #[test]
+    fn a_server_that_falls_silent_or_goes_is_told_in_words() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let (server, mut gdb) = (listener.accept().unwrap(), Gdb { stream });
+        assert!(gdb.read(0x10, 2).unwrap_err().to_string().contains("still powered?"));
+        drop(server);
+        assert!(gdb.stop().unwrap_err().to_string().contains("still plugged in?"));
     }
 
     #[test]

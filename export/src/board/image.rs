@@ -1,7 +1,7 @@
 //! What is in an ELF for a board, held against what the chip's core and its boot ROM expect to find.
 
 use super::{Board, BoardError, Region, table};
-use object::{Object, ObjectSection, ObjectSegment, SegmentFlags, elf::PF_X};
+use object::{Object, ObjectSegment, ObjectSymbol, SegmentFlags, elf::PF_X};
 use table::{Boot, SECOND_STAGE_BYTES};
 
 /// Where a program's bytes go.
@@ -54,8 +54,8 @@ pub fn check(elf: &[u8], board: &Board) -> Result<Image, BoardError> {
     if flash_bytes > flash.len_bytes as usize {
         return Err(refuse(format!("{flash_bytes} bytes for flash: expected at most {}", flash.len_bytes)));
     }
-    let start = if board.target.starts_with("riscv") {
-        file.entry() as u32
+    let (stack, start) = if board.target.starts_with("riscv") {
+        (stack_start(&file).map_err(&refuse)?, file.entry() as u32)
     } else {
         vectors(&segments, board).map_err(&refuse)?
     };
@@ -64,18 +64,15 @@ pub fn check(elf: &[u8], board: &Board) -> Result<Image, BoardError> {
         return Err(refuse(format!("the first instruction is at {start:#010x}: expected it in the program's code")));
     }
     boot(&segments, board).map_err(&refuse)?;
-    let static_bytes = static_bytes(&file, ram);
-    Ok(Image { flash_bytes, static_bytes, stack_room: ram.len_bytes as usize - static_bytes })
+    // The stack has RAM's beginning, the statics the rest: firmware/build/memory_x.rs.
+    let stack_room = stack.wrapping_sub(ram.origin).min(ram.len_bytes);
+    Ok(Image { flash_bytes, static_bytes: (ram.len_bytes - stack_room) as usize, stack_room: stack_room as usize })
 }
 
-/// From RAM's beginning to the end of the last static. riscv-rt has sections for what is left.
-fn static_bytes(file: &object::File, ram: &Region) -> usize {
-    let statics = file.sections().filter(|section| !matches!(section.name(), Ok(".heap" | ".stack")));
-    let ends = statics.filter_map(|section| {
-        let (address, len) = (u32::try_from(section.address()).ok()?, u32::try_from(section.size()).ok()?);
-        (len > 0 && holds(ram, address, len)).then(|| (address - ram.origin + len) as usize)
-    });
-    ends.max().unwrap_or(0)
+/// Where the stack begins, where no vector table says so.
+fn stack_start(file: &object::File) -> Result<u32, String> {
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok("_stack_start"));
+    symbol.map(|symbol| symbol.address() as u32).ok_or_else(|| "no symbol _stack_start: it has no stack".into())
 }
 
 /// The board's flash from its beginning, which the boot ROM may want something at.
@@ -118,8 +115,8 @@ fn word(segments: &[Segment], address: u32) -> Option<u32> {
     read(segments, address, 4)?.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// The vector table's first two words: where the stack begins, and where the program does; the second one's address.
-fn vectors(segments: &[Segment], board: &Board) -> Result<u32, String> {
+/// The vector table's first two words: where the stack begins, and the address of the first instruction.
+fn vectors(segments: &[Segment], board: &Board) -> Result<(u32, u32), String> {
     let Region { origin, .. } = board.flash;
     let words = word(segments, origin).zip(word(segments, origin + 4));
     let (stack, reset) = words.ok_or_else(|| format!("no vector table at {origin:#010x}"))?;
@@ -130,7 +127,7 @@ fn vectors(segments: &[Segment], board: &Board) -> Result<u32, String> {
     if reset & 1 == 0 {
         return Err(format!("the reset vector is {reset:#010x}: expected bit 0 to be set, for Thumb"));
     }
-    Ok(reset & !1)
+    Ok((stack, reset & !1))
 }
 
 /// What the boot ROM checks.
@@ -200,10 +197,10 @@ mod tests {
 
     #[test]
     fn a_program_is_measured() {
-        let code = words(&[0x2000_2000, 0x0800_0009, 0xE7FE_E7FE]);
-        let file = elf(&[(0x0800_0000, &code, 12, true), (0x2000_0000, &[], 100, false)]);
+        let code = words(&[0x2000_1F98, 0x0800_0009, 0xE7FE_E7FE]);
+        let file = elf(&[(0x0800_0000, &code, 12, true), (0x2000_1F98, &[], 104, false)]);
         let found = check(&file, board("stm32f100rb").unwrap()).unwrap();
-        assert_eq!(found, Image { flash_bytes: 12, static_bytes: 0, stack_room: 8192 }); // without sections
+        assert_eq!(found, Image { flash_bytes: 12, static_bytes: 104, stack_room: 8192 - 104 });
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl Journal {
             let entry = entry.map_err(|_| BoardError::NoJournal { file: name.clone(), line: line + 1 })?;
             entries.insert(entry.asked.clone(), entry);
         }
-        if whole == 0 && !bytes.is_empty() && !bytes.starts_with(br#"{"stage":"#) {
+        let begins = |line: &[u8]| line.iter().zip(br#"{"stage":"#).all(|(found, expected)| found == expected);
+        if whole == 0 && !begins(&bytes) {
             return Err(BoardError::NoJournal { file: name, line: 1 });
         }
         file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(error())?;
@@ -143,6 +144,10 @@ mod tests {
         let (_folder, path) = written();
         let bytes = fs::read(&path).unwrap();
         let first = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        for len in [0, 1, 5, first - 1] {
+            fs::write(&path, &bytes[..len]).unwrap();
+            assert_eq!(Journal::open(&path).unwrap().find(&entry(ONE, &[]).asked), None, "cut off at {len}");
+        }
         for len in [first, first + 1, first + 30, bytes.len() - 1] {
             fs::write(&path, &bytes[..len]).unwrap();
             let journal = Journal::open(&path).unwrap();

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 use talk::host::Line;
 
@@ -40,6 +40,8 @@ pub struct RttLine {
     block: u32,
     taken: VecDeque<u8>,
     server: Child,
+    /// What the server says, when it has ended.
+    said: Option<JoinHandle<String>>,
     _firmware: Firmware,
 }
 
@@ -78,7 +80,7 @@ impl RttLine {
         let connected = connect(&mut server, port).and_then(|stream| stream.map(Gdb::new).transpose());
         match connected {
             Ok(Some(mut gdb)) => match gdb.go() {
-                Ok(()) => Ok(Self { gdb, block, taken: VecDeque::new(), server, _firmware: firmware }),
+                Ok(()) => Ok(Self { gdb, block, taken: VecDeque::new(), server, said, _firmware: firmware }),
                 Err(cause) => Err(end(server, BoardError::io("the debugger's server")(cause))),
             },
             Ok(None) => Err(failure(said.and_then(|said| said.join().ok()).unwrap_or_default())),
@@ -88,12 +90,24 @@ impl RttLine {
 
     /// Bytes to the chip as far as there is room, and its bytes from there; how many went over.
     fn exchange(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (sent, taken) = self.stopped(bytes).map_err(|cause| self.with_last_words(cause))?;
+        self.taken.extend(taken);
+        Ok(sent)
+    }
+
+    fn stopped(&mut self, bytes: &[u8]) -> io::Result<(usize, Vec<u8>)> {
         self.gdb.stop()?;
         let exchanged = exchange(&mut self.gdb, self.block, bytes);
         self.gdb.go()?;
-        let (sent, taken) = exchanged?;
-        self.taken.extend(taken);
-        Ok(sent)
+        exchanged
+    }
+
+    /// A server that has ended says why, if anybody does.
+    fn with_last_words(&mut self, cause: io::Error) -> io::Error {
+        sleep(100 * PAUSE); // the connection ends a little before its server
+        let Ok(Some(_)) = self.server.try_wait() else { return cause };
+        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        io::Error::new(cause.kind(), format!("{cause}\n{}", said.trim()).trim_end().to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
   export flash --board nrf52833
   export flash models/mnist-dsres --board stm32f411 --probe 0483:374b
   export flash net.plan --board rp2040 --serve      # then: export talk net.plan --port /dev/ttyACM0
+  export flash --board nrf51822 --serve --logs      # the same with log lines, until Ctrl-C
 
 An int8 ONNX file is planned for the board's core, the fastest that fits; a plan goes as it is.")]
 pub struct Flash {
@@ -27,6 +28,9 @@ pub struct Flash {
     /// Flash the program that answers on the serial line, for `export talk`, and leave it running
     #[arg(long, conflicts_with = "program")]
     serve: bool,
+    /// Stay and show what it logs: each inference, each frame that was dropped and why, a panic; needs --serve
+    #[arg(long, requires = "serve")]
+    logs: bool,
     /// What to flash and show: the self-test, an inference operator by operator, or a line camera
     #[arg(long, value_enum, default_value = "selftest")]
     program: Shown,
@@ -50,6 +54,7 @@ impl Flash {
         board::check_probe_rs()?;
         let plan = Network::open(&self.network)?.plan_for(board)?;
         let program = match self.program {
+            _ if self.logs => Program::ServeWithLogs,
             _ if self.serve => Program::Serve,
             Shown::Selftest => Program::Application,
             Shown::Bench => Program::Bench,
@@ -66,6 +71,7 @@ impl Flash {
             grouped(image.stack_room as u64),
         );
         let probe = Probe { selector: self.probe.clone(), may_unlock: self.unlock };
-        if self.serve { probe.leave(&firmware).map(|()| true) } else { probe.run(&firmware) }.map_err(Into::into)
+        let leave = self.serve && !self.logs;
+        if leave { probe.leave(&firmware).map(|()| true) } else { probe.run(&firmware) }.map_err(Into::into)
     }
 }

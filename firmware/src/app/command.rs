@@ -9,6 +9,8 @@ pub enum Command {
     SelfTest,
     /// Read images from one file, write logits to the other.
     Classify,
+    /// Take more stack than there is.
+    Overflow,
 }
 
 /// The command of the command line. Without one (a debugger that has none to give, or QEMU without `arg=`, which then gives
@@ -18,6 +20,7 @@ pub fn read() -> Command {
     let mut buffer = [MaybeUninit::uninit(); 16];
     match sys_get_cmdline_uninit(&mut buffer) {
         Ok(line) if line == b"classify" => Command::Classify,
+        Ok(line) if line == b"overflow" => Command::Overflow,
         _ => Command::SelfTest,
     }
 }

@@ -2,6 +2,7 @@
 
 mod classify;
 mod command;
+mod overflow;
 mod report;
 mod selftest;
 
@@ -21,5 +22,6 @@ fn run(engine: &mut Engine) -> i32 {
     match command::read() {
         Command::SelfTest => selftest::run(engine),
         Command::Classify => classify::run(engine),
+        Command::Overflow => overflow::run(0),
     }
 }

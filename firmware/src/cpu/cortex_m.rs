@@ -1,25 +1,18 @@
 //! Arm's Cortex-M, by cortex-m-rt.
 #![allow(unsafe_code, reason = "the linker's symbols, and a HardFault handler is declared unsafe")]
 
-use core::arch::asm;
-use core::ops::Range;
+use core::arch::{asm, naked_asm};
 use cortex_m::peripheral::SYST;
-use cortex_m_rt::{ExceptionFrame, exception};
+use cortex_m_rt::ExceptionFrame;
 
-use crate::fault::firmware_on_fault;
+use super::stack;
+use crate::fault::{Fault, firmware_on_fault};
 use crate::network::BOARD;
 
 pub use cortex_m_rt::{STACK_PAINT_VALUE, entry};
 
 /// SysTick counts 24 bits.
 pub const CLOCK_MASK: u32 = 0x00FF_FFFF;
-
-unsafe extern "C" {
-    /// cortex-m-rt's linker script: the first word of RAM, the first behind the statics, the first behind RAM.
-    static _ram_start: u32;
-    static _stack_end: u32;
-    static _stack_start: u32;
-}
 
 /// SYST_CSR: counting, by the processor's clock.
 const ENABLED: u32 = 0b101;
@@ -41,16 +34,6 @@ pub fn clock() -> u32 {
     !SYST::get_current() // it counts down
 }
 
-/// Where RAM's statics lie.
-pub fn statics() -> Range<*const u32> {
-    &raw const _ram_start..&raw const _stack_end
-}
-
-/// Where the stack lies, which grows down; painted by the start-up code.
-pub fn stack() -> Range<*const u32> {
-    &raw const _stack_end..&raw const _stack_start
-}
-
 /// Begins anew, peripherals and all.
 pub fn reset() -> ! {
     cortex_m::peripheral::SCB::sys_reset()
@@ -66,15 +49,65 @@ pub fn trap() -> ! {
     unsafe { asm!("udf #1", options(noreturn, nomem, nostack)) }
 }
 
-/// Whether the instruction at `pc` is [`trap`]'s.
-pub fn is_trap(pc: u32) -> bool {
-    let in_flash = pc.wrapping_sub(BOARD.flash.origin) < BOARD.flash.len_bytes;
+/// The half-word of flash at an address.
+fn instruction(address: u32) -> Option<u16> {
+    let in_flash = address.wrapping_sub(BOARD.flash.origin) < BOARD.flash.len_bytes;
     // SAFETY: an aligned half-word of flash, of which everything can be read.
-    in_flash && unsafe { ((pc & !1) as *const u16).read() } == TRAP
+    in_flash.then(|| unsafe { ((address & !1) as *const u16).read() })
 }
 
-// SAFETY: nothing here depends on the state that the fault left behind but the stack, which `frame` lies on.
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    firmware_on_fault(frame.pc(), frame.lr())
+/// What the vector table names for every fault. One that left no room on the stack for its own frame begins the stack anew, as a
+/// handler needs one.
+///
+/// # Safety
+/// The processor calls it, on the main stack: no other is in use.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn HardFault() -> ! {
+    naked_asm!(
+        "mrs r0, msp",
+        "ldr r1, =_stack_end",
+        "cmp r0, r1",
+        "blo 1f",
+        "bl {on_stack}",
+        "1: ldr r1, =_stack_start",
+        "msr msp, r1",
+        "bl {off_stack}",
+        ".pool",
+        on_stack = sym on_stack,
+        off_stack = sym off_stack,
+    )
+}
+
+extern "C" fn on_stack(frame: &ExceptionFrame) -> ! {
+    let (pc, caller) = (frame.pc(), frame.lr());
+    let is_panic = instruction(pc) == Some(TRAP);
+    firmware_on_fault(if is_panic { Fault::Panic { pc, caller } } else { Fault::Exception { pc, caller } })
+}
+
+extern "C" fn off_stack(sp: u32) -> ! {
+    firmware_on_fault(Fault::StackOverflow { sp })
+}
+
+/// Where the innermost of the calls on the stack was to return to: the lowest word that a call has put there, 0 where there is none.
+/// Where the processor was when there was no room for a fault's frame, it cannot say.
+pub fn innermost_return() -> u32 {
+    let mut word = stack().start;
+    while word < stack().end {
+        // SAFETY: a word of the stack, which is memory of nobody else, and initialised by the start-up code.
+        let value = unsafe { word.read() };
+        if is_behind_call(value) {
+            return value;
+        }
+        word = word.wrapping_add(1);
+    }
+    0
+}
+
+/// Whether an address is one that `BL` or `BLX` leaves behind (Armv6-M Architecture Reference Manual, A6.7.13 and A6.7.14).
+fn is_behind_call(address: u32) -> bool {
+    let before = |bytes: u32| instruction(address.wrapping_sub(1 + bytes)).unwrap_or(0);
+    let is_bl = before(4) & 0xF800 == 0xF000 && before(2) & 0xD000 == 0xD000;
+    let is_blx = before(2) & 0xFF87 == 0x4780;
+    address & 1 == 1 && (is_bl || is_blx)
 }

@@ -6,7 +6,8 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::network::{self, Arena, Engine};
+use crate::boards::Region;
+use crate::network::{self, Arena, BOARD, Engine};
 
 #[cfg(target_arch = "arm")]
 mod cortex_m;
@@ -33,16 +34,34 @@ macro_rules! program {
     ($run:path, on_fault: $on_fault:expr) => {
         #[$crate::cpu::entry]
         fn main() -> ! {
+            $crate::log::started();
             $run($crate::cpu::engine())
         }
 
         /// What cpu's handlers call.
         #[unsafe(no_mangle)]
         #[allow(unsafe_code, reason = "a name for the linker")]
-        fn firmware_on_fault(pc: u32, caller: u32) -> ! {
-            $on_fault(pc, caller)
+        fn firmware_on_fault(fault: $crate::fault::Fault) -> ! {
+            $crate::log::ended(fault);
+            $on_fault(fault)
         }
     };
+}
+
+unsafe extern "C" {
+    /// memory.x: the first word behind the stack, which is the first of the statics.
+    static _stack_start: u32;
+}
+
+/// Where the stack lies, which grows down to the beginning of RAM; painted by the start-up code.
+pub fn stack() -> Range<*const u32> {
+    BOARD.ram.origin as *const u32..&raw const _stack_start
+}
+
+/// Where RAM's statics lie: behind the stack, so that one too deep leaves RAM, which traps, and not a static is overwritten.
+pub fn statics() -> Range<*const u32> {
+    let Region { origin, len_bytes } = BOARD.ram;
+    stack().end..(origin + len_bytes) as *const u32
 }
 
 /// Where processors of a family have their peripherals, and never memory.

@@ -2,7 +2,7 @@
 //! too (RP2040 Datasheet, 2.14, 2.15, 2.16, 2.19, 4.2; RP2350 Datasheet, 7.5, 8.1, 8.2, 9.11, 12.1). No emulator has them: built, and not run by this
 //! project's tests.
 
-use super::BAUD;
+use super::{BAUD, Uart};
 use crate::cpu::{read, write};
 
 const CRYSTAL_HZ: u32 = 12_000_000;
@@ -87,44 +87,45 @@ const UARTEN_TXE_RXE: u32 = 1 | 1 << 8 | 1 << 9;
 /// Bit times in 64ths of sixteen cycles.
 const DIVISOR: u32 = (CRYSTAL_HZ * 4 + BAUD / 2) / BAUD;
 
-/// Sets clocks, pins and line up.
-pub fn start(chip: &Chip) {
-    write(chip.crystal + XOSC_STARTUP, XOSC_DELAY);
-    write(chip.crystal + XOSC_CTRL, XOSC_ENABLE);
-    while read(chip.crystal + XOSC_STATUS) & XOSC_STABLE == 0 {}
-    switch(chip, CLK_REF_CTRL, REF_FROM_CRYSTAL, CLK_REF_SELECTED);
-    switch(chip, CLK_SYS_CTRL, SYS_FROM_REF, CLK_SYS_SELECTED);
-    write(chip.clocks + CLK_PERI_CTRL, PERI_ENABLE);
+impl Uart for Chip {
+    fn start(&self) {
+        write(self.crystal + XOSC_STARTUP, XOSC_DELAY);
+        write(self.crystal + XOSC_CTRL, XOSC_ENABLE);
+        while read(self.crystal + XOSC_STATUS) & XOSC_STABLE == 0 {}
+        self.switch(CLK_REF_CTRL, REF_FROM_CRYSTAL, CLK_REF_SELECTED);
+        self.switch(CLK_SYS_CTRL, SYS_FROM_REF, CLK_SYS_SELECTED);
+        write(self.clocks + CLK_PERI_CTRL, PERI_ENABLE);
 
-    let resets = read(chip.resets + RESET);
-    write(chip.resets + RESET, resets | chip.reset_bits); // after a fault they are as that left them
-    write(chip.resets + RESET, resets & !chip.reset_bits);
-    while read(chip.resets + RESET_DONE) & chip.reset_bits != chip.reset_bits {}
+        let resets = read(self.resets + RESET);
+        write(self.resets + RESET, resets | self.reset_bits); // after a fault they are as that left them
+        write(self.resets + RESET, resets & !self.reset_bits);
+        while read(self.resets + RESET_DONE) & self.reset_bits != self.reset_bits {}
 
-    for (pad, function) in [(PAD_GPIO0, GPIO0_CTRL), (PAD_GPIO1, GPIO1_CTRL)] {
-        write(chip.pads + pad, PAD);
-        write(chip.pin_functions + function, FUNCTION_UART);
+        for (pad, function) in [(PAD_GPIO0, GPIO0_CTRL), (PAD_GPIO1, GPIO1_CTRL)] {
+            write(self.pads + pad, PAD);
+            write(self.pin_functions + function, FUNCTION_UART);
+        }
+        write(self.uart + UARTIBRD, DIVISOR / 64);
+        write(self.uart + UARTFBRD, DIVISOR % 64);
+        write(self.uart + UARTLCR_H, FEN_WLEN);
+        write(self.uart + UARTCR, UARTEN_TXE_RXE);
     }
-    write(chip.uart + UARTIBRD, DIVISOR / 64);
-    write(chip.uart + UARTFBRD, DIVISOR % 64);
-    write(chip.uart + UARTLCR_H, FEN_WLEN);
-    write(chip.uart + UARTCR, UARTEN_TXE_RXE);
+
+    fn receive(&self) -> u8 {
+        while read(self.uart + UARTFR) & RXFE != 0 {}
+        read(self.uart + UARTDR) as u8
+    }
+
+    fn send(&self, byte: u8) {
+        while read(self.uart + UARTFR) & TXFF != 0 {}
+        write(self.uart + UARTDR, byte.into());
+    }
 }
 
-/// Gives a clock another source, of those that it changes between without a glitch, and waits for it.
-fn switch(chip: &Chip, control: u32, source: u32, selected: u32) {
-    write(chip.clocks + control, source);
-    while read(chip.clocks + selected) & 1 << source == 0 {}
-}
-
-/// Waits for a byte.
-pub fn receive(chip: &Chip) -> u8 {
-    while read(chip.uart + UARTFR) & RXFE != 0 {}
-    read(chip.uart + UARTDR) as u8
-}
-
-/// Sends a byte as soon as there is room.
-pub fn send(chip: &Chip, byte: u8) {
-    while read(chip.uart + UARTFR) & TXFF != 0 {}
-    write(chip.uart + UARTDR, byte.into());
+impl Chip {
+    /// Gives a clock another source, of those that it changes between without a glitch, and waits for it.
+    fn switch(&self, control: u32, source: u32, selected: u32) {
+        write(self.clocks + control, source);
+        while read(self.clocks + selected) & 1 << source == 0 {}
+    }
 }

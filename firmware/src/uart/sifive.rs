@@ -1,6 +1,6 @@
 //! UART0 of SiFive's FE310, on pins 17 (out) and 16 (in), by the board's crystal of 16 MHz (FE310-G002 Manual v19p05, chapters 6, 17, 18).
 
-use super::BAUD;
+use super::{BAUD, Uart};
 use crate::cpu::{read, write};
 
 const CLOCK_HZ: u32 = 16_000_000;
@@ -21,30 +21,32 @@ const DIV: u32 = UART + 0x18;
 /// Bit 31: nothing to read, no room to write.
 const BUSY: u32 = 1 << 31;
 
-/// Sets clock, pins and line up.
-pub fn start() {
-    write(PRCI_HFXOSCCFG, 1 << 30);
-    while read(PRCI_HFXOSCCFG) & 1 << 31 == 0 {}
-    write(PRCI_PLLCFG, PLLSEL_PLLREFSEL_PLLBYPASS);
-    write(GPIO_IOF_SEL, read(GPIO_IOF_SEL) & !PINS);
-    write(GPIO_IOF_EN, read(GPIO_IOF_EN) | PINS);
-    write(DIV, CLOCK_HZ / BAUD - 1);
-    write(TXCTRL, 1);
-    write(RXCTRL, 1);
-}
+/// UART0.
+pub struct SiFive;
 
-/// Waits for a byte.
-pub fn receive() -> u8 {
-    loop {
-        let data = read(RXDATA);
-        if data & BUSY == 0 {
-            return data as u8;
+impl Uart for SiFive {
+    fn start(&self) {
+        write(PRCI_HFXOSCCFG, 1 << 30);
+        while read(PRCI_HFXOSCCFG) & 1 << 31 == 0 {}
+        write(PRCI_PLLCFG, PLLSEL_PLLREFSEL_PLLBYPASS);
+        write(GPIO_IOF_SEL, read(GPIO_IOF_SEL) & !PINS);
+        write(GPIO_IOF_EN, read(GPIO_IOF_EN) | PINS);
+        write(DIV, CLOCK_HZ / BAUD - 1);
+        write(TXCTRL, 1);
+        write(RXCTRL, 1);
+    }
+
+    fn receive(&self) -> u8 {
+        loop {
+            let data = read(RXDATA);
+            if data & BUSY == 0 {
+                return data as u8;
+            }
         }
     }
-}
 
-/// Sends a byte as soon as there is room.
-pub fn send(byte: u8) {
-    while read(TXDATA) & BUSY != 0 {}
-    write(TXDATA, byte.into());
+    fn send(&self, byte: u8) {
+        while read(TXDATA) & BUSY != 0 {}
+        write(TXDATA, byte.into());
+    }
 }

@@ -1,18 +1,17 @@
 //! The program as the chip runs it.
 
-use firmware::boards::Serial;
 use firmware::memory;
 use firmware::network::{BOARD, Engine, LOGITS, NOISE_CRC, NOISE_IMAGES, NOISE_SEED, PLAN_CRC, ROW_LEN, ROWS};
 use firmware::noise::Noise;
-use firmware::stopwatch::Stopwatch;
-use firmware::{cpu, line};
+use firmware::stopwatch::{Stopwatch, TICKS_HZ};
+use firmware::{cpu, line, log};
 use infer_nostd::arch::bytes_as_i8;
-use talk::chip::{Answer, Chip, Network};
+use talk::chip::{Answer, Chip, Dropped, Network};
 use talk::crc32::Crc32;
 use talk::frame::CHECKSUM_LEN;
 use talk::message::{Hello, ROW_HEADER_LEN, SelfTest, VERSION};
 
-firmware::program!(run, on_fault: |_, _| cpu::reset());
+firmware::program!(run, on_fault: |_| cpu::reset());
 
 const _: () = assert!(
     BOARD.serial.is_some() || cfg!(feature = "rtt"),
@@ -21,13 +20,6 @@ const _: () = assert!(
 
 /// The longest frame there is to take: a row's.
 const FRAME_LEN: usize = ROW_HEADER_LEN + ROW_LEN + CHECKSUM_LEN;
-
-/// What the stopwatch ticks by; without the serial line, which sets the Picos' clock, nobody knows theirs.
-const TICKS_HZ: u32 = match (BOARD.systick_hz, BOARD.serial) {
-    (_, Some(Serial::Rp2040 | Serial::Rp2350)) if cfg!(feature = "rtt") => 0,
-    (Some(hz), _) => hz,
-    (None, _) => 0,
-};
 
 fn run(engine: &mut Engine) -> ! {
     line::start();
@@ -66,10 +58,16 @@ impl Network for Timed<'_> {
 
     fn push_row(&mut self, row: &[u8]) -> Option<Answer<'_>> {
         let logits = self.watch.push_row(self.engine, bytes_as_i8(row))?;
+        let ticks = self.watch.take();
+        log::answered(logits, ticks);
         for (byte, logit) in self.answer.iter_mut().zip(logits) {
             *byte = logit.cast_unsigned();
         }
-        Some(Answer { ticks: self.watch.take(), logits: &self.answer })
+        Some(Answer { ticks, logits: &self.answer })
+    }
+
+    fn dropped(&mut self, reason: Dropped) {
+        log::dropped(reason);
     }
 
     fn self_test(&mut self) -> SelfTest {
