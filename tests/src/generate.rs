@@ -1,8 +1,9 @@
 //! Networks out of a seed: shapes that divide by nothing, windows that hang over every edge, scales of all sizes.
 
 use export::graph::{Activation, Window};
-use export::plan::{Options, Target, plan_for};
+use export::plan::{Options, Target, code_bytes, plan_for};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, TensorId, Weights};
+use infer_nostd::Plan;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 
@@ -50,10 +51,14 @@ pub const LAYERS: [Layer; 11] = [
 
 /// The fastest plan of a network for a target, the smallest, and one that has half the flash that lies between.
 pub fn between(graph: &QuantGraph, target: Target) -> [Options; 3] {
-    let flash = |options: &Options| plan_for(graph, options).map_or(0, |words| words.len() * 4);
+    let flash = |options: &Options| {
+        let words = plan_for(graph, options).unwrap_or_default();
+        words.len() * 4 + Plan::parse(&words).map_or(0, |plan| code_bytes(&plan))
+    };
     let fastest = Options { target, ..Options::default() };
     let smallest = Options { smallest: true, ..fastest };
-    let budget = (flash(&fastest) + flash(&smallest)) / 2;
+    let least = flash(&smallest); // not always less than the fastest takes: it weighs RAM as well
+    let budget = least.max((flash(&fastest) + least) / 2);
     [fastest, smallest, Options { flash_budget: Some(budget), ..fastest }]
 }
 

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use export::graph::Window;
-use export::plan::{Options, PlanError, Target, plan_for};
+use export::plan::{Options, PlanError, Target, code_bytes, plan_for};
 use export::quantize::{Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights};
 use infer_nostd::plan::{Kernel, Kind};
 use infer_nostd::{Engine, Plan};
@@ -76,7 +76,8 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
             uses.extend(check(&graph, &options, &mut generator));
         }
     }
-    let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).map(|kernel| (Kind::Conv2d as u8, kernel));
+    let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).chain([Kernel::WidenedOdd16 as u8]);
+    let convs = convs.map(|kernel| (Kind::Conv2d as u8, kernel));
     let depthwise =
         (Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8).chain([Kernel::DepthwiseThree as u8]);
     let dense = [Kernel::Portable, Kernel::DenseOctets].map(|kernel| (Kind::Dense as u8, kernel as u8));
@@ -110,6 +111,34 @@ fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
     }
 }
 
+/// Layers that are alike call the same functions, which are in the firmware once.
+#[test]
+fn code_that_layers_share_counts_once() {
+    let tensor = |name: &str, shape| QuantTensor { name: name.into(), shape, scale: 0.05, zero_point: 0 };
+    let node = |name: &str, op, input| QuantNode { name: name.into(), op, inputs: vec![input], output: input + 1 };
+    let window = |kernel, pad| Window { kernel, strides: [1, 1], dilations: [1, 1], pads: [pad; 4] };
+    let network = |layers: usize| {
+        let shape = [8, 8, 3, 3];
+        let weights = Weights { shape, values: vec![3; 8 * 8 * 9], scales: vec![0.01; 8], biases: vec![0; 8] };
+        let conv = QuantOp::Conv2d { window: window([3, 3], 1), groups: 1, weights, clamp: Clamp::NONE };
+        let mean = QuantOp::AveragePool { window: window([5, 14], 0), count_include_pad: false };
+        let mut tensors = vec![tensor("map", [8, 5, 14]); layers + 1];
+        tensors.push(tensor("mean", [8, 1, 1]));
+        let mut nodes: Vec<QuantNode> = (0..layers).map(|i| node("conv", conv.clone(), i)).collect();
+        nodes.push(node("mean", mean, layers));
+        QuantGraph { name: "alike".into(), tensors, nodes, input: 0, output: layers + 1, metadata: Default::default() }
+    };
+    for &target in Target::value_variants() {
+        let code = |layers: usize| {
+            let options = Options { target, ..Options::default() };
+            let words = plan_for(&network(layers), &options).expect("a network that fits the engine");
+            code_bytes(&Plan::parse(&words).expect("planned and checked"))
+        };
+        assert_eq!(code(1), code(3), "{target:?}");
+        assert_eq!(code(1) == 0, target == Target::Portable, "{target:?}");
+    }
+}
+
 /// A budget is kept, and one that is too small is told what will do.
 #[test]
 fn a_budget_is_kept_and_the_least_is_told() {
@@ -124,7 +153,8 @@ fn a_budget_is_kept_and_the_least_is_told() {
             };
             let (flash, ram) = (needed(options(Some(1), None)), needed(options(None, Some(1))));
             let words = plan_for(&graph, &options(Some(flash), None)).expect("what the error asked for");
-            assert!(words.len() * 4 <= flash, "{target:?}");
+            let code = code_bytes(&Plan::parse(&words).expect("planned and checked"));
+            assert!(words.len() * 4 + code <= flash, "{target:?}");
             let words = plan_for(&graph, &options(None, Some(ram))).expect("what the error asked for");
             let plan = Plan::parse(&words).expect("planned and checked");
             assert!(plan.arena_words() * 4 + plan.stack_bytes() <= ram, "{target:?}");

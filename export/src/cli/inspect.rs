@@ -153,6 +153,7 @@ fn summary(plan: &infer_nostd::Plan, layers: &[LayerRow]) -> String {
     let target = plan::target(plan).map_or("a core of a later version".into(), |target| target.to_string());
     let (rows, stack) = (plan.arena_words() * 4, plan.stack_bytes());
     let [rows, stack, ram] = [rows, stack, rows + stack].map(|bytes| grouped(bytes as u64));
+    let code = grouped(plan::code_bytes(plan) as u64);
     let all = || layers.iter().flat_map(|row| &row.alternatives);
     let choice = match all().next() {
         None => "",
@@ -160,7 +161,8 @@ fn summary(plan: &infer_nostd::Plan, layers: &[LayerRow]) -> String {
         Some(_) => "Faster kernels would take more memory, as the last column says.\n",
     };
     format!(
-        "planned for {target}; RAM: {rows} bytes of rows and accumulators, {stack} of stack in kernels, {ram} in all\n{choice}"
+        "planned for {target}; RAM: {rows} bytes of rows and accumulators, {stack} of stack in kernels, {ram} in all; \
+         kernels: about {code} bytes of code\n{choice}"
     )
 }
 

@@ -23,13 +23,13 @@ pub struct Plan {
     /// The core whose kernels to use; a plan for another core runs too, slowly
     #[arg(long, value_enum, default_value_t = Target::Portable)]
     target: Target,
-    /// Most bytes of flash that the plan may take
+    /// Most bytes of flash that the plan and the code of its kernels may take; the rest of the engine comes on top
     #[arg(long, value_name = "BYTES")]
     flash_budget: Option<usize>,
     /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; half a KB or so of other stack comes on top
     #[arg(long, value_name = "BYTES")]
     ram_budget: Option<usize>,
-    /// Take the smallest packing of every layer that is at most 1.75 times as slow as its fastest
+    /// Take the smallest plan: a percent of memory, a byte of RAM counting as four of flash, weighs as much as three of cycles
     #[arg(long, conflicts_with_all = ["flash_budget", "ram_budget"])]
     smallest: bool,
     /// The file to write; net.plan (or TARGET.plan) beside the int8 file where not given

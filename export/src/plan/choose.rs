@@ -3,23 +3,25 @@
 //! Kernels that read wider activations or weights are faster and take more memory. A max pool moves values as they are stored, so
 //! the tensors on both its sides share a layout; such a set of tensors and the convolutions that read it are decided together.
 //! The start is the smallest of everything; then, again and again, the change that gains the most cycles for the memory
-//! it takes, as long as one fits.
+//! it takes, as long as one fits. The code of the kernels counts as flash: a function that one layer calls is had for nothing by the others.
 
+use super::code::{self, Function};
 use super::layout::{self, Activations};
 use super::target::{self, Target};
 use super::{Network, PlanError};
 use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Tensor};
+use std::collections::BTreeSet;
 
 /// What the planner may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// The core.
     pub target: Target,
-    /// Most bytes of flash for the plan.
+    /// Most bytes of flash for the plan and the code of its kernels.
     pub flash_budget: Option<usize>,
     /// Most bytes of RAM for rows, accumulators and the kernels' stack.
     pub ram_budget: Option<usize>,
-    /// Whether to stop at the smallest plan whose every layer is at most 1.75 times as slow as its fastest kernel.
+    /// Whether to stop at the smallest plan, to which a percent of bytes is worth three of cycles.
     pub smallest: bool,
 }
 
@@ -33,8 +35,8 @@ pub struct Cut {
 /// No kernel.
 const PORTABLE: Cut = Cut { kernel: Kernel::Portable, block: 0 };
 
-/// How much slower than the fastest kernel of a layer the smallest plan may be: what saves a few bytes of RAM at any price is for tight budgets alone.
-const MOST_SLOWDOWN: f64 = 1.75;
+/// Most times that a search goes over all units: they settle in two or three.
+const MOST_ROUNDS: usize = 4;
 
 /// A layout, and a kernel for each convolution that reads it.
 type Way = (Layout, Vec<(usize, Cut)>);
@@ -76,9 +78,23 @@ struct Unit {
 /// What a choice takes.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
+    /// The plan and the code of its kernels.
     flash_bytes: usize,
     ram_bytes: usize,
     cycles: u64,
+}
+
+impl Figures {
+    /// All bytes, one of flash and one of RAM weighing as given.
+    fn weighed(&self, [flash, ram]: [usize; 2]) -> u64 {
+        (flash * self.flash_bytes + ram * self.ram_bytes) as u64
+    }
+
+    /// Of what the smallest plan has the least: chips have about four times as much flash as RAM, and a percent of bytes is worth three of
+    /// cycles, since what saves a few bytes at any price is for tight budgets alone.
+    fn price(&self) -> u64 {
+        (self.weighed([1, 4]) as f64 * (self.cycles as f64).cbrt()) as u64
+    }
 }
 
 /// Chooses for `network`, whose activations are given, channels last.
@@ -90,9 +106,10 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
     });
     match attempts {
         [Ok(stays), Ok(lands)] => {
-            let size = |(_, f): &(Choice, Figures)| f.flash_bytes + 4 * f.ram_bytes;
-            let takes_landing =
-                if options.smallest { size(&lands) < size(&stays) } else { lands.1.cycles < stays.1.cycles };
+            let takes_landing = match options.smallest {
+                true => lands.1.price() < stays.1.price(),
+                false => lands.1.cycles < stays.1.cycles,
+            };
             Ok(if takes_landing { lands.0 } else { stays.0 })
         }
         [Ok((choice, _)), Err(_)] | [Err(_), Ok((choice, _))] => Ok(choice),
@@ -113,6 +130,21 @@ fn is_conv(operator: &Operator) -> bool {
 fn with(picks: &[usize], unit: usize, way: usize) -> Vec<usize> {
     let mut picks = picks.to_vec();
     picks[unit] = way;
+    picks
+}
+
+/// Gives each unit in turn the best of the ways that it is allowed, as the others are, until all have it.
+fn settle(allowed: &[Vec<usize>], mut picks: Vec<usize>, price: impl Fn(&[usize]) -> (u64, u64)) -> Vec<usize> {
+    for _ in 0..MOST_ROUNDS {
+        let before = picks.clone();
+        for (i, ways) in allowed.iter().enumerate() {
+            let of_way = |&&way: &&usize| price(&with(&picks, i, way));
+            picks[i] = ways.iter().min_by_key(of_way).copied().unwrap_or(0);
+        }
+        if picks == before {
+            break;
+        }
+    }
     picks
 }
 
@@ -140,9 +172,8 @@ impl Search<'_> {
     fn run(&self) -> Result<(Choice, Figures), PlanError> {
         let units = self.units();
         // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
-        let starts =
-            [([1, 4], MOST_SLOWDOWN), ([1, 0], f64::INFINITY), ([0, 1], f64::INFINITY), ([1, 4], f64::INFINITY)];
-        let starts = starts.map(|(weights, slowdown)| self.smallest(&units, weights, slowdown));
+        let least = |weights| self.cheapest(&units, |figures| figures.weighed(weights));
+        let starts = [self.cheapest(&units, Figures::price), least([1, 0]), least([0, 1]), least([1, 4])];
         let figures = starts.each_ref().map(|picks| self.figures(&units, picks));
         let Some(fitting) = figures.iter().position(|&figures| self.hold_budget(figures).is_ok()) else {
             // What cannot be had at any price, or else what both budgets together leave no room for.
@@ -301,6 +332,7 @@ impl Search<'_> {
             |(id, operator): (usize, &Operator)| (*operator, tensors[usize::from(operator.inputs[0])], tensors[id + 1]);
         let ends: Vec<_> = operators.iter().enumerate().map(ends).collect();
         let words = ends.iter().map(|(op, x, y)| op.weights_words(x, y) + op.table_words(y)).sum::<usize>();
+        let code_bytes = code::bytes(&operators);
         let moved = tensors.iter().filter(|tensor| tensor.lands()).map(target::landing_cycles).sum::<u64>();
         let cycles = moved
             + target::input_cycles(&tensors[0])
@@ -308,32 +340,51 @@ impl Search<'_> {
         let stack_bytes = ends.iter().map(|(op, x, _)| op.stack_bytes(x)).max().unwrap_or(0);
         let overhead = layout::overhead_words(self.network);
         let ram_bytes = layout::arena(&mut activations, &mut operators) as usize * 4 + stack_bytes;
-        Figures { flash_bytes: (words + overhead) * 4, ram_bytes, cycles }
+        Figures { flash_bytes: (words + overhead) * 4 + code_bytes, ram_bytes, cycles }
     }
 
-    /// The ways that take the least memory, a byte of flash and one of RAM weighing as given, and are at most `slowdown` times as slow as the
-    /// unit's fastest; the faster of equals.
-    ///
-    /// The stack is the largest of all operators', so the search begins where each takes the least of it.
-    fn smallest(&self, units: &[Unit], [flash, ram]: [usize; 2], slowdown: f64) -> Vec<usize> {
-        let allowed = |unit: &Unit| {
-            let cycles: Vec<u64> = unit.ways.iter().map(|way| self.cycles(way)).collect();
-            let most = cycles.iter().min().map_or(0.0, |&least| least as f64 * slowdown);
-            (0..cycles.len()).filter(|&way| cycles[way] as f64 <= most).collect::<Vec<_>>()
+    /// The ways of the lowest price: units that share functions have to give one up together, so that, after each by itself has found what is best,
+    /// one function after the other is left out where all are better off without it.
+    fn cheapest(&self, units: &[Unit], price: impl Fn(&Figures) -> u64) -> Vec<usize> {
+        let price = |picks: &[usize]| {
+            let figures = self.figures(units, picks);
+            (price(&figures), figures.cycles)
         };
-        let allowed: Vec<Vec<usize>> = units.iter().map(allowed).collect();
-        let least_stack = |(unit, ways): (&Unit, &Vec<usize>)| {
-            ways.iter().copied().min_by_key(|&way| self.stack_bytes(&unit.ways[way])).unwrap_or(0)
-        };
-        let mut picks: Vec<usize> = units.iter().zip(&allowed).map(least_stack).collect();
-        for (i, ways) in allowed.iter().enumerate() {
-            let size = |&&way: &&usize| {
-                let figures = self.figures(units, &with(&picks, i, way));
-                (flash * figures.flash_bytes + ram * figures.ram_bytes, figures.cycles)
+        let all: Vec<Vec<usize>> = units.iter().map(|unit| (0..unit.ways.len()).collect()).collect();
+        let mut picks = settle(&all, self.least_stack(units), price);
+        loop {
+            let used: BTreeSet<Function> =
+                units.iter().zip(&picks).flat_map(|(unit, &pick)| self.functions(&unit.ways[pick])).collect();
+            let without = |left_out: &Function| {
+                let calls = |unit: &Unit, way: usize| self.functions(&unit.ways[way]).any(|f| f == *left_out);
+                let others = |unit: &Unit| (0..unit.ways.len()).filter(|&way| !calls(unit, way)).collect::<Vec<_>>();
+                let allowed: Vec<Vec<usize>> = units.iter().map(others).collect();
+                let start = picks
+                    .iter()
+                    .zip(&allowed)
+                    .map(|(pick, ways)| if ways.contains(pick) { Some(*pick) } else { ways.first().copied() });
+                Some(settle(&allowed, start.collect::<Option<Vec<usize>>>()?, price))
             };
-            picks[i] = ways.iter().min_by_key(size).copied().unwrap_or(0);
+            let best = used.iter().filter_map(without).min_by_key(|picks| price(picks));
+            match best.filter(|best| price(best) < price(&picks)) {
+                Some(best) => picks = best,
+                None => return picks,
+            }
         }
-        picks
+    }
+
+    /// The stack is the largest of all operators', so a search for what is small begins where each takes the least of it.
+    fn least_stack(&self, units: &[Unit]) -> Vec<usize> {
+        let least =
+            |unit: &Unit| (0..unit.ways.len()).min_by_key(|&way| self.stack_bytes(&unit.ways[way])).unwrap_or(0);
+        units.iter().map(least).collect()
+    }
+
+    /// What the kernels of one way call.
+    fn functions(&self, way: &Way) -> impl Iterator<Item = Function> {
+        self.operators(way).flat_map(|(id, operator, input)| {
+            code::functions(&operator.complete(&input, &self.activations.tensors[id + 1])).collect::<Vec<_>>()
+        })
     }
 
     /// The operators of one way, as it makes them, with their inputs.
@@ -344,14 +395,6 @@ impl Search<'_> {
                 Tensor { layout: *layout, ..self.activations.tensors[usize::from(operator.inputs[0])] }.complete();
             (id, operator, input)
         })
-    }
-
-    /// Estimated cycles of the kernels of one way.
-    fn cycles(&self, way: &Way) -> u64 {
-        let cycles = |(id, operator, input): (usize, Operator, Tensor)| {
-            target::cycles(&operator, &input, &self.activations.tensors[id + 1])
-        };
-        self.operators(way).map(cycles).sum()
     }
 
     /// Stack of the kernels of one way.

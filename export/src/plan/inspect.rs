@@ -1,8 +1,9 @@
 //! What a plan holds and what the planner chose, layer by layer, for people.
 
+use super::code;
 use super::layout::kind_name;
 use super::target::{self, Target};
-use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Taps, Tensor};
+use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Place, Taps, Tensor};
 use infer_nostd::{Plan, arch};
 
 /// One row of `export inspect` on a plan.
@@ -60,6 +61,12 @@ pub fn target(plan: &Plan) -> Option<Target> {
 
 /// Where the header says it.
 const TARGET_WORD: usize = 7;
+
+/// Bytes of code of the kernels that a plan uses, about: what firmware holds of them.
+pub fn code_bytes(plan: &Plan) -> usize {
+    let operators: Vec<Operator> = (0..plan.operator_count()).map(|id| *plan.operator(id)).collect();
+    code::bytes(&operators)
+}
 
 /// The network's input, then every operator.
 pub fn layers(plan: &Plan) -> Vec<LayerRow> {
@@ -154,21 +161,21 @@ fn fits_24_bits(plan: &Plan, id: usize) -> bool {
     }
     let input = plan.tensor(operator.inputs[0].into());
     let (kernel, taps, steps) = (operator.kernel, Taps::of(operator), operator.steps(input));
-    let (group, lanes) = (kernel.group(taps), input.lanes());
+    let (group, lanes, planes) = (kernel.group(taps), input.lanes(), input.planes());
     let fits = |stream: &[u32]| {
         let words = &stream[group..stream.len() - group];
-        let places = |member| {
+        let places = || {
             let taps = move |step| (0..taps.count()).map(move |tap| (step, tap));
-            let lanes = move |(step, tap)| (0..lanes).map(move |lane| (step, tap, lane, member));
+            let lanes = move |(step, tap)| (0..lanes).map(move |lane| Place { step, tap, lane, planes });
             (0..steps).flat_map(taps).flat_map(lanes)
         };
         (0..group).all(|member| {
-            let weight = |(step, tap, lane, member)| kernel.weight(words, taps, step, tap, lane, member);
-            let sum: i64 = places(member).map(|place| i64::from(weight(place)).abs()).sum();
+            let weight = |place| i64::from(kernel.weight(words, taps, place, member));
+            let sum: i64 = places().map(|place| weight(place).abs()).sum();
             i64::from(kernel.bias(stream, member)).abs() + sum * 128 < 1 << 23
         })
     };
-    plan.weights(id).chunks_exact(kernel.group_words(taps, steps) + 2 * group).all(fits)
+    plan.weights(id).chunks_exact(operator.group_words(input) + 2 * group).all(fits)
 }
 
 /// The network's name, the input's, and each operator's.

@@ -97,7 +97,8 @@ impl Lowering<'_> {
         let (name, x, y) = (&self.node.name, self.x, &self.y);
         match &self.node.op {
             QuantOp::Conv2d { window, groups, weights, clamp } => {
-                let depthwise = *groups == x.shape[0] && *groups == y.shape[0];
+                // Of one channel to one it is both, and kernels of convolutions waste less on it.
+                let depthwise = *groups > 1 && *groups == x.shape[0] && *groups == y.shape[0];
                 let kind = if depthwise { Kind::Depthwise } else { Kind::Conv2d };
                 let table = pack::channel_table(name, x, weights, y)?;
                 self.finish(kind, *window, *groups, *clamp, Some(weights), table)

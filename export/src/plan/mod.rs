@@ -5,6 +5,7 @@
 //! place in RAM and writes the words that `infer_nostd::Plan` checks and runs.
 
 mod choose;
+mod code;
 mod crop;
 mod error;
 mod file;
@@ -17,7 +18,7 @@ mod target;
 pub use choose::Options;
 pub use error::PlanError;
 pub use file::{to_bytes, words};
-pub use inspect::{Alternative, LayerRow, layers, names, target};
+pub use inspect::{Alternative, LayerRow, code_bytes, layers, names, target};
 pub use target::Target;
 
 use crate::quantize::{QuantGraph, Weights};

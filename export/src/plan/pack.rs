@@ -198,9 +198,10 @@ impl Group<'_> {
         let members = if self.taps == Taps::Three { 1 } else { 2 };
         let each = (0..count).flat_map(|tap| (0..members).map(move |member| (tap, member)));
         match kernel {
-            Kernel::Widened16 => {
+            Kernel::Widened16 | Kernel::WidenedOdd16 => {
                 let pass = |lane| each.clone().map(move |(tap, m)| halves([at(tap, lane, m), at(tap, lane + 2, m)]));
-                pass(0).chain(pass(1)).collect()
+                let is_half = kernel == Kernel::WidenedOdd16 && (step + 1).is_multiple_of(self.input.planes());
+                (0..if is_half { 1 } else { 2 }).flat_map(pass).collect()
             }
             Kernel::Image16 => {
                 each.map(|(tap, m)| halves([step, step + 1].map(|step| self.weight(step, tap, 0, m)))).collect()

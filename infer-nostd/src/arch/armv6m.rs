@@ -500,11 +500,16 @@ global_asm!(
     subs    r4, r4, r3
     str     r4, [sp, #M0_NEXT]
     ldr     r4, [r0, #24]
-    str     r4, [sp, #M0_CHANNELS]
+    subs    r4, #1
+    str     r4, [sp, #M0_CHANNELS] // one less: 0 where a last one is left by itself
     m0_bounds
     ldr     r3, [sp, #M0_LIST]
     mov     r10, r3
-    lsrs    r3, r3, #3
+    ldr     r4, [sp, #M0_CHANNELS]
+    cmp     r4, #0
+    bne     12f
+    b       1f
+12: lsrs    r3, r3, #3
     rsbs    r3, r3, #0
     movs    r2, #7
     ands    r3, r2          // how many of the 8 copies the first round leaves out
@@ -532,14 +537,13 @@ global_asm!(
     strb    r7, [r0, #1]
     adds    r0, #2
     str     r0, [sp, #M0_OUT]
-    mov     r0, r9
     ldr     r2, [sp, #M0_END]
-    cmp     r0, r2
+    cmp     r9, r2
     beq     9f
+    mov     r0, r9
     ldr     r1, [sp, #M0_STREAM]
     b       3b
 9:  adds    r1, #8
-    ldr     r0, [sp, #M0_OUT]
     ldr     r2, [sp, #M0_NEXT]
     adds    r0, r0, r2
     str     r0, [sp, #M0_OUT]
@@ -548,12 +552,58 @@ global_asm!(
     str     r2, [sp, #M0_CHANNELS]
     ble     1f
     b       2b
-1:  ldr     r0, [sp, #M0_SIZE]
+1:  bne     16f
+    b       15f
+16: ldr     r0, [sp, #M0_SIZE]
     add     sp, r0
     m0_restore
-    .subsection 2
+// An odd last channel: the words of the other of its group are walked over. r1 at its biases, r10 as above.
+    .subsection 2           // what is rare in the rest has to be near it
+    .balign 4
+15: ldr     r3, [sp, #M0_LIST]
+    lsrs    r3, r3, #3
+    rsbs    r3, r3, #0
+    movs    r2, #3
+    ands    r3, r2          // of 4 copies
+    movs    r2, #18         // bytes of a copy
+    muls    r3, r2, r3
+    adr     r2, 14f
+    adds    r3, r3, r2
+    mov     r8, r3
+    add     r0, sp, #M0_LISTS
+    str     r1, [sp, #M0_STREAM]
+    mov     r9, r0
+13: add     r9, r10
+    ldmia   r1!, {r6, r7}
+    mov     pc, r8
+    .balign 4
+14: .rept 4
+    ldmia   r0!, {r2, r3}
+    ldmia   r1!, {r4, r5}
+    muls    r4, r2, r4
+    asrs    r4, r4, #16
+    adcs    r6, r4
+    muls    r5, r3, r5
+    asrs    r5, r5, #16
+    adcs    r6, r5
+    adds    r1, #8
+    .endr
+    cmp     r0, r9
+    bne     14b
+    ldr     r0, [sp, #M0_OUT]
+    m0_output r6, r4, 0
+    strb    r6, [r0, #0]
+    adds    r0, #2
+    str     r0, [sp, #M0_OUT]
+    ldr     r2, [sp, #M0_END]
+    cmp     r9, r2
+    beq     17f
+    mov     r0, r9
+    ldr     r1, [sp, #M0_STREAM]
+    b       13b
+17: b       16b
     .size   infer_m0_words, . - infer_m0_words
-    .previous
+    .subsection 0
 "#,
     // All channels, weights as bytes, one pixel.
     r#"

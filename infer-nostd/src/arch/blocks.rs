@@ -5,7 +5,7 @@
 
 use super::args::Args;
 use crate::ops::Step;
-use crate::plan::{Kind, MANY_SEGMENTS, MAX_SEGMENTS, Operator, Taps, Uses, Walk, Window};
+use crate::plan::{Kernel, Kind, MANY_SEGMENTS, MAX_SEGMENTS, Operator, Taps, Uses, Walk, Window};
 use crate::ring::{RowMut, Rows};
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
@@ -194,6 +194,8 @@ unsafe fn parted_segments<const USES: u128>(step: &Step, rows: &Rows, first: *mu
     // Runs in a row, bytes from one to the next, steps of each, and bytes from a run's start to where another would go on.
     let (walks, tap_len, steps, len) = match (operator.kind, Taps::of(operator)) {
         (Kind::Depthwise, _) => (1, 0, operator.window[1] as u32, 1), // rows begin at words: none goes on a byte later
+        // It leaves out the end of each run.
+        (_, Taps::Three) if matches!(operator.kernel, Kernel::WidenedOdd16) => (1, 0, input.planes as u32, 1),
         (_, Taps::Three) => (1, 0, input.planes as u32, planes_len),
         _ => (operator.window[1], operator.dilations[1] as usize * input.lanes(), input.planes as u32, planes_len),
     };

@@ -5,7 +5,7 @@
 //! Equal, to the bit, to the plain loops of `ops`.
 //!
 //! Beyond what the arguments ask for: a plane is shorter than 65,536 bytes and holds all the pixels that a block reads of it; a segment
-//! has fewer than 32,768 steps; `min` and `max` are not looked at (results saturate to int8); the kernels need
+//! has fewer than 32,768 steps, of `Narrow8` under three taps 16,384; `min` and `max` are not looked at (results saturate to int8); the kernels need
 //! [`Kernel::stack_bytes`] of stack. Output lanes beyond the last channel may be written too.
 //!
 //! The names of the functions: the kernel; `t3` three taps of a stride of 1, `t1` one tap, of a stride of 1 or 2 (`s1`, `s2`); the pixels
@@ -17,7 +17,7 @@ use core::arch::global_asm;
 
 // Registers of a three-tap pass over N pixels (all 14 are in use at N = 6):
 //
-//   r0  input, walks          r1  stream, walks         lr  high half: passes left, low half: from a step's end to the next
+//   r0  input, walks          r1  stream, walks         lr  high half: four times the steps left, low half: from a step's end to the next
 //   r5-r7  the weights of kx = 0, 1, 2                  r4, r8..  accumulators, the last pixel's in r4
 //   r2, r3 and what is left over: input pixels
 //
@@ -26,7 +26,7 @@ use core::arch::global_asm;
 // N = 6: 18 SMLAD, 11 SXTB16, 4 LDM, 1 LDM of weights, 1 advance: 35 instructions, 46 cycles for 36 products.
 //
 // * The first pass of a channel adds the bias (which is loaded into r4 together with the weights) as it goes: nothing is copied.
-// * The other passes run four to a round. The first round is entered in the middle, at an address computed once a call.
+// * The other passes run two to a round, a step. The first round of all is entered in the middle.
 // * lr has flags under its counter: bit 16: another segment follows; bit 17: it is the third, or, in the last segment, the operator
 //   shifts. Both are looked at once, after the last round, by one shift (LSLS moves bit 16 to N and bit 17 to C).
 //
@@ -244,22 +244,15 @@ dsp_narrow8_t3_\N:
   adr r0, 8f
   ldrd r10, r11, [r1], #8
   mov r12, r11                  @ steps in all
-  lsls r11, r11, #1
-  subs r11, r11, #1             @ the first pass of all is not in the rounds
-  ite eq
-  moveq lr, #4
-  andne lr, r11, #3
+  ldrsh lr, [r0]                @ the first pass of all is not in the rounds
   b 2f
 1:
   ldrd r10, r11, [r1], #8
   add r12, r12, r11
-  lsls r11, r11, #1
-  and lr, r11, #3
+  ldrsh lr, [r0, #2]
 2:
   subs r11, r11, #1
-  bic r11, r11, #3
-  add r11, r3, r11, lsl #16
-  ldrsh lr, [r0, lr, lsl #1]
+  add r11, r3, r11, lsl #18
   add lr, lr, r0
   cmp r1, r2
   itt ne
@@ -290,15 +283,10 @@ dsp_narrow8_t3_\N:
   .p2align 2
 40:
   dsp_t3_pass_a \N
-43:
-  dsp_t3_pass_b \N
-42:
-  dsp_t3_pass_a \N
 41:
   dsp_t3_pass_b \N
   subs lr, lr, #0x40000
   bhs 40b
-44:
   lsls r2, lr, #15
   bmi 6f
   bcs 7f
@@ -329,7 +317,7 @@ dsp_narrow8_t3_\N:
   b 5b
   .p2align 2
 8:
-  .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
+  .hword 41b - 8b + 1, 40b - 8b + 1
   .p2align 2
   .size dsp_narrow8_t3_\N, . - dsp_narrow8_t3_\N
 .endm
@@ -588,7 +576,7 @@ dsp_narrow8_t1_s\S\()_\N:
 @ ---- int8 pixels, widened once a block ---------------------------------------------------------------------------------------
 @ The block's pixels are widened onto the stack before the first channel, a pass after the other (bytes 0 and 2 of a step, then
 @ bytes 1 and 3): 8 bytes a pixel and step, see `stack_bytes`. The passes then walk through memory without gaps: lr is free
-@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of four for images.
+@ for a pixel, and a round ends where r0 says so: rounds are of six passes, as most windows have three rows, and of two for images.
 @ Three taps, N = 6, int8 weights: 18 SMLAD, 3 SXTB16, 3 LDM, 1 LDM of weights: 25 instructions, 36 cycles for 36 products.
 @ Streams: as above; int16 weights: a step's (lanes 0, 2), then its (lanes 1, 3), each for all taps or for both channels.
 @
@@ -647,8 +635,8 @@ dsp_narrow8_t1_s\S\()_\N:
   .endif
 .endm
 
-@ The frame with the pixels; leaves r1 at the stream. G: channels that go together.
-.macro dsp_widened W, S, PIXELS, G
+@ The frame with the pixels; leaves r1 at the stream. G: channels that go together. ODD: of each segment, which is a row, the last pass is left out.
+.macro dsp_widened W, S, PIXELS, G, ODD=0
   .set FRAME, 32 + 8 * \G
   push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
   ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
@@ -665,9 +653,28 @@ dsp_narrow8_t1_s\S\()_\N:
   strd r9, r8, [sp, #12]
   str r12, [sp, #24]
   strd r4, r11, [sp, #32]
+  .if \ODD
+    sub r5, r2, r1              @ segments * 8
+    movs r8, #\PIXELS
+    mul r8, r8, r5
+    sub r12, r12, r8, lsr #1
+    str r12, [sp, #24]
+    lsls r0, r0, #1
+    sub r0, r0, r5, lsr #3      @ passes
+  .endif
   mov r12, r10                  @ the pixels
   adr r10, 8f
-  .if \G == 1                    @ two passes a step, less one, in rounds of 6
+  .if \ODD                       @ all but the first in rounds of 6
+    subs r5, r0, #1
+    movw r11, #0xaaab
+    movt r11, #0x2aaa
+    umull lr, r11, r5, r11
+    add r11, r11, r11, lsl #1
+    sub r11, r5, r11, lsl #1    @ mod 6
+    cmp r5, #0
+    it eq
+    moveq r11, #6
+  .elseif \G == 1                @ two passes a step, less one, in rounds of 6
     movw r11, #0x5556
     movt r11, #0x5555
     umull lr, r11, r0, r11
@@ -690,7 +697,7 @@ dsp_narrow8_t1_s\S\()_\N:
   ldrsh r11, [r10, r11, lsl #1]
   add r11, r11, r10
   str r11, [sp, #28]
-  .if \W == 16
+  .if \W == 16 && \ODD == 0
     lsls r0, r0, #1
   .endif
   .if \G == 1
@@ -733,6 +740,9 @@ dsp_narrow8_t1_s\S\()_\N:
   mov r12, lr
   subs r3, r3, #0x10000
   bhs 1b
+  .if \ODD
+    sub r12, r12, #(4 * \PIXELS)
+  .endif
   uxth r3, r3
   cmp r1, r2
   bne 2b
@@ -785,8 +795,8 @@ dsp_narrow8_t1_s\S\()_\N:
   adr r10, 8f
   subs r11, r0, #1              @ passes in the rounds
   ite eq
-  moveq r11, #4
-  andne r11, r11, #3
+  moveq r11, #2
+  andne r11, r11, #1
   ldrsh r11, [r10, r11, lsl #1]
   add r11, r11, r10
   str r11, [sp, #28]
@@ -938,7 +948,11 @@ dsp_narrow8_t1_s\S\()_\N:
   .ifc \name, dsp_image16_t3
     dsp_widened_bytes (\N + 2)
   .else
-    dsp_widened \W, 1, (\N + 2), 1
+    .ifc \name, dsp_widened_odd16_t3
+      dsp_widened \W, 1, (\N + 2), 1, 1
+    .else
+      dsp_widened \W, 1, (\N + 2), 1
+    .endif
   .endif
 3:                              @ a channel
   add r0, sp, #40
@@ -953,11 +967,12 @@ dsp_narrow8_t1_s\S\()_\N:
     dsp_t3u_pass_a \W, \N
 45:
     dsp_t3u_pass_b \W, \N
-  .endif
-  dsp_t3u_pass_a \W, \N
+46:
+    dsp_t3u_pass_a \W, \N
 43:
-  dsp_t3u_pass_b \W, \N
+    dsp_t3u_pass_b \W, \N
 42:
+  .endif
   dsp_t3u_pass_a \W, \N
 41:
   .set LAST, 1
@@ -995,10 +1010,14 @@ dsp_narrow8_t1_s\S\()_\N:
   .p2align 2
 8:
   .ifc \name, dsp_image16_t3
-    .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1
+    .hword 40b - 8b + 1, 41b - 8b + 1, 44b - 8b + 1
     .p2align 2
   .else
-    .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .ifc \name, dsp_widened_odd16_t3
+      .hword 40b - 8b + 1, 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 46b - 8b + 1, 45b - 8b + 1, 44b - 8b + 1
+    .else
+      .hword 45b - 8b + 1, 41b - 8b + 1, 43b - 8b + 1
+    .endif
     .p2align 2
   .endif
   .size \name\()_\N, . - \name\()_\N
@@ -1006,6 +1025,7 @@ dsp_narrow8_t1_s\S\()_\N:
 
 .irp n, 1, 2, 3, 4, 5, 6, 7
   dsp_t3u dsp_widened16_t3, 16, \n
+  dsp_t3u dsp_widened_odd16_t3, 16, \n
   dsp_t3u dsp_widened8_t3, 8, \n
   dsp_t3u dsp_image16_t3, 16, \n
 .endr
@@ -1789,6 +1809,13 @@ blocks::functions! {
     Widened16 THREE 5 => dsp_widened16_t3_5,
     Widened16 THREE 6 => dsp_widened16_t3_6,
     Widened16 THREE 7 => dsp_widened16_t3_7,
+    WidenedOdd16 THREE 1 => dsp_widened_odd16_t3_1,
+    WidenedOdd16 THREE 2 => dsp_widened_odd16_t3_2,
+    WidenedOdd16 THREE 3 => dsp_widened_odd16_t3_3,
+    WidenedOdd16 THREE 4 => dsp_widened_odd16_t3_4,
+    WidenedOdd16 THREE 5 => dsp_widened_odd16_t3_5,
+    WidenedOdd16 THREE 6 => dsp_widened_odd16_t3_6,
+    WidenedOdd16 THREE 7 => dsp_widened_odd16_t3_7,
     Image16 THREE 1 => dsp_image16_t3_1,
     Image16 THREE 2 => dsp_image16_t3_2,
     Image16 THREE 3 => dsp_image16_t3_3,

@@ -5,7 +5,7 @@
 use super::Step;
 #[cfg(not(kernels = "portable"))]
 use crate::arch;
-use crate::plan::{Kernel, Kind, Taps, Uses};
+use crate::plan::{Kernel, Kind, Place, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// Output pixels that the definition works on at once.
@@ -29,7 +29,7 @@ pub fn row<const USES: u128>(step: &Step, rows: &Rows, out: &mut RowMut) {
 fn by_definition(step: &Step, rows: &Rows, out: &mut RowMut) {
     let (kernel, taps) = (step.operator.kernel, Taps::of(step.operator));
     let group = kernel.group(taps);
-    let words = kernel.group_words(taps, step.operator.steps(step.input)) + 2 * group;
+    let words = step.operator.group_words(step.input) + 2 * group;
     for channel in 0..step.output.channels as usize {
         let stream = &step.weights()[channel / group * words..][..words];
         let member = channel % group;
@@ -87,7 +87,8 @@ fn accumulate(step: &Step, rows: &Rows, weights: &Weights, channel: usize, start
         for kx in (0..kernel_w).step_by(taps) {
             for plane in 0..planes {
                 for (tap, lane) in (0..taps).flat_map(|tap| (0..lanes).map(move |lane| (tap, lane))) {
-                    let weight = weights.kernel.weight(weights.words, weights.taps, number, tap, lane, weights.member);
+                    let place = Place { step: number, tap, lane, planes };
+                    let weight = weights.kernel.weight(weights.words, weights.taps, place, weights.member);
                     let row = match step.input.stacked {
                         true if ky + lane >= kernel_h => continue,
                         true => rows.channel(ky + lane, 0),

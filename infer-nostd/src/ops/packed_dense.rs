@@ -6,7 +6,7 @@
 use super::Step;
 use crate::arch::dense::{GROUP, Octets, Results};
 use crate::fixed::Requant;
-use crate::plan::{Kernel, Taps, Uses};
+use crate::plan::{Kernel, Place, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// Takes one row of the input; after the last, writes the outputs. `USES` is what the plan uses, for the compiler to leave out the rest.
@@ -65,8 +65,10 @@ fn by_definition(octets: &Octets, sums: &mut [i32], mut results: Results) {
     for (group, (weights, table)) in groups.enumerate() {
         for member in 0..GROUP {
             let output = group * GROUP + member;
-            let weight =
-                |i: usize| Kernel::DenseOctets.weight(weights, Taps::One { stride: 1 }, i / 4, 0, i % 4, member);
+            let weight = |i: usize| {
+                let place = Place { step: i / 4, tap: 0, lane: i % 4, planes: 1 };
+                Kernel::DenseOctets.weight(weights, Taps::One { stride: 1 }, place, member)
+            };
             let before = if octets.is_first { table[member] as i32 } else { sums[output] };
             let products = octets.row.iter().enumerate().map(|(i, &byte)| weight(i) * (byte as i8) as i32);
             let sum = products.fold(before, i32::wrapping_add);

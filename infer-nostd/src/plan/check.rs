@@ -255,7 +255,7 @@ const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tenso
     }
     let taps = Taps::of(operator);
     let group = operator.kernel.group(taps);
-    let words = operator.kernel.group_words(taps, operator.steps(input)) + 2 * group;
+    let words = operator.group_words(input) + 2 * group;
     let mut end = operator.weights as usize;
     let mut channel = 0;
     while channel < output.channels as usize {

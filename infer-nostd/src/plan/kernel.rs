@@ -38,6 +38,8 @@ pub enum Kernel {
     DenseOctets = 13,
     /// DSP, depthwise 3×3, not dilated across, of stride 1 or 2: int8 weights, two rows of the window at once.
     DepthwiseThree = 14,
+    /// DSP: [`Widened16`](Self::Widened16) for inputs whose last plane holds one channel: half as much work on that plane.
+    WidenedOdd16 = 15,
 }
 
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
@@ -128,6 +130,19 @@ impl Walk {
     }
 }
 
+/// Where in a kernel's walk over a window a weight is met.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The step; depthwise kernels have one for each pixel of the window, and no lanes or taps in it.
+    pub step: usize,
+    /// Which of its taps.
+    pub tap: usize,
+    /// Which of its plane's lanes.
+    pub lane: usize,
+    /// Planes of the input, at least 1.
+    pub planes: usize,
+}
+
 impl Kernel {
     /// The kernel of that number.
     pub(crate) const fn from_u8(kernel: u8) -> Option<Self> {
@@ -147,6 +162,7 @@ impl Kernel {
             12 => Self::DepthwiseUnsigned8,
             13 => Self::DenseOctets,
             14 => Self::DepthwiseThree,
+            15 => Self::WidenedOdd16,
             _ => return None,
         })
     }
@@ -155,9 +171,12 @@ impl Kernel {
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
             Self::Portable | Self::DenseOctets => None,
-            Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::DepthwiseQuads | Self::DepthwiseThree => {
-                Some(Layout::Quads)
-            }
+            Self::Widened16
+            | Self::WidenedOdd16
+            | Self::Widened8
+            | Self::Narrow8
+            | Self::DepthwiseQuads
+            | Self::DepthwiseThree => Some(Layout::Quads),
             Self::Image16 => Some(Layout::ChannelsLast),
             Self::Long | Self::Plain | Self::DepthwisePairs => Some(Layout::Pairs),
             Self::Spread16 | Self::Spread8 | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 => {
@@ -171,6 +190,7 @@ impl Kernel {
         match self {
             Self::Portable | Self::DenseOctets => true,
             Self::Widened16
+            | Self::WidenedOdd16
             | Self::Widened8
             | Self::Narrow8
             | Self::Image16
@@ -223,8 +243,10 @@ impl Kernel {
                     && (!input.stacked || operator.dilations[0] == 1)
                     && operator.segments(input) <= MAX_SEGMENTS
                     && (!matches!(self, Self::Image16) || three && input.channels == 1)
+                    && (!matches!(self, Self::WidenedOdd16) || three && !input.stacked && input.channels % 4 == 1)
                     // It has room for three segments: a ring, where it begins again, and a row that has landed.
                     && !(matches!(self, Self::Narrow8) && three && input.stacked && operator.segments(input) > 3)
+                    && !(matches!(self, Self::Narrow8) && three && operator.steps(input) >= 1 << 14)
             }
         }
     }
@@ -235,13 +257,13 @@ impl Kernel {
         let far = operator.strides[1] > 2; // only the DSP's kernel takes two pixels at once that are so far apart
         match self {
             Self::Portable | Self::DenseOctets => 0,
-            Self::Widened16 | Self::Widened8 | Self::Image16 if three => 7,
+            Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 | Self::Image16 if three => 7,
             Self::Narrow8 if three => 6,
             Self::Plain if three => 8,
             Self::Long | Self::Spread16 | Self::Spread8 if three => 4,
             Self::Widened16 | Self::Plain | Self::Spread8 => 4,
             Self::Widened8 | Self::Narrow8 => 3,
-            Self::Image16 => 0,
+            Self::WidenedOdd16 | Self::Image16 => 0,
             Self::Long | Self::Spread16 => 2,
             Self::DepthwiseThree => 6,
             Self::DepthwiseQuads => 3,
@@ -262,7 +284,7 @@ impl Kernel {
             Self::Portable => 0,
             Self::DenseOctets => 48,
             Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
-            Self::Widened16 | Self::Widened8 => 80 + 8 * read * steps,
+            Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 => 80 + 8 * read * steps,
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
             Self::Narrow8 => 96,
@@ -282,6 +304,7 @@ impl Kernel {
         let three = matches!(taps, Taps::Three);
         match self {
             Self::Widened16 | Self::Widened8 | Self::Narrow8 | Self::Image16 if three => 1,
+            Self::WidenedOdd16 => 1,
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
             Self::DenseOctets => 8,
             Self::Long if !three => 4,
@@ -290,12 +313,13 @@ impl Kernel {
         }
     }
 
-    /// Words of the weights of `steps` steps, for a group of output channels.
+    /// Words of the weights of `steps` steps, over `rows` rows of a window, for a group of output channels.
     #[inline(always)]
-    pub const fn group_words(self, taps: Taps, steps: usize) -> usize {
+    pub(super) const fn group_words(self, taps: Taps, steps: usize, rows: usize) -> usize {
         let members = if matches!(taps, Taps::Three) { 3 } else { 2 }; // three taps of one channel, or one of two
         match self {
             Self::Widened16 => steps * 2 * members,
+            Self::WidenedOdd16 => (steps * 2).saturating_sub(rows) * members,
             Self::Widened8 | Self::Narrow8 => steps * members,
             Self::Image16 => steps.div_ceil(2) * 3,
             Self::Long if members == 3 => steps * 6,
@@ -323,14 +347,18 @@ impl Kernel {
         long(sum as i64, member)
     }
 
-    /// The weight of `lane` at `tap` of step `step`, of output channel `member` of the group whose words these are. Depthwise kernels
-    /// have a step for each pixel of the window, and no lanes or taps in it.
+    /// The weight that is to be met at `place`, of output channel `member` of the group whose words these are.
     #[inline(always)]
-    pub const fn weight(self, words: &[u32], taps: Taps, step: usize, tap: usize, lane: usize, member: usize) -> i32 {
+    pub const fn weight(self, words: &[u32], taps: Taps, place: Place, member: usize) -> i32 {
+        let Place { step, tap, lane, planes } = place;
         let three = matches!(taps, Taps::Three);
         match self {
-            Self::Widened16 => half(words[place(three, 2 * step + lane % 2, tap, member)], lane / 2),
-            Self::Widened8 | Self::Narrow8 => byte(words[place(three, step, tap, member)], lane),
+            Self::Widened16 => half(words[word_of(three, 2 * step + lane % 2, tap, member)], lane / 2),
+            Self::WidenedOdd16 if lane > 0 && (step + 1).is_multiple_of(planes) => 0,
+            Self::WidenedOdd16 => {
+                half(words[word_of(three, 2 * step + lane % 2 - step / planes, tap, member)], lane / 2)
+            }
+            Self::Widened8 | Self::Narrow8 => byte(words[word_of(three, step, tap, member)], lane),
             Self::Image16 => half(words[3 * (step / 2) + tap], step % 2),
             Self::Long if three => long(words[6 * step + 3 * lane + tap] as i32 as i64, member),
             Self::Long => long(words[4 * step + 2 * lane + member / 2] as i32 as i64, member),
@@ -370,7 +398,7 @@ const fn byte(word: u32, i: usize) -> i32 {
 }
 
 /// Where the DSP kernels have three taps of one channel, or one of two.
-const fn place(three: bool, step: usize, tap: usize, member: usize) -> usize {
+const fn word_of(three: bool, step: usize, tap: usize, member: usize) -> usize {
     if three { 3 * step + tap } else { 2 * step + member }
 }
 

@@ -199,7 +199,8 @@ impl Operator {
     pub const fn is_parted(&self, input: &Tensor) -> bool {
         let has_whole_rows = input.planes() == 1 || input.slot_len() == input.planes() * input.plane_len();
         let is_whole = matches!(Taps::of(self), Taps::Three) || matches!(self.window, [1, 1]);
-        matches!(self.kind, Kind::Depthwise) || !(has_whole_rows && is_whole)
+        let leaves_out = matches!(self.kernel, Kernel::WidenedOdd16); // the end of each row
+        matches!(self.kind, Kind::Depthwise) || leaves_out || !(has_whole_rows && is_whole)
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
@@ -230,8 +231,14 @@ impl Operator {
     const fn stream_words(&self, input: &Tensor, output: &Tensor) -> u64 {
         let taps = Taps::of(self);
         let group = self.kernel.group(taps);
-        let words = self.kernel.group_words(taps, self.steps(input)) + 2 * group;
+        let words = self.group_words(input) + 2 * group;
         (output.channels as usize).div_ceil(group) as u64 * words as u64
+    }
+
+    /// Words of a kernel's weights, for a group of output channels.
+    #[inline(always)]
+    pub const fn group_words(&self, input: &Tensor) -> usize {
+        self.kernel.group_words(Taps::of(self), self.steps(input), self.row_steps(input))
     }
 
     /// Steps of a dense kernel over one row: words of it.

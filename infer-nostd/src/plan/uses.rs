@@ -27,12 +27,12 @@ impl Uses {
     const PLAIN_INPUT: u32 = Self::STACKS + 1;
     const MERGING_WINDOWS: u32 = Self::PLAIN_INPUT + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
-    /// one family under three taps alone.
+    /// two families under three taps alone.
     const CONV: u32 = Self::MERGING_WINDOWS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
-    const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 8;
+    const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 2 * 8;
     const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
-    /// Behind it, 9 bits are free.
+    /// Behind it, 1 bit is free.
     const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
@@ -123,9 +123,10 @@ impl Uses {
     const fn conv_bit(kernel: Kernel, taps: Taps, pixels: usize) -> u128 {
         let family = match kernel {
             Kernel::Widened16 | Kernel::Long | Kernel::Spread16 => 0,
-            Kernel::Widened8 | Kernel::Plain | Kernel::Spread8 => 1,
-            Kernel::Narrow8 => 2,
-            _ => 3,
+            Kernel::Widened8 | Kernel::Plain | Kernel::Spread8 => 16,
+            Kernel::Narrow8 => 32,
+            Kernel::WidenedOdd16 => 56,
+            _ => 48,
         };
         let (walk, most) = match taps {
             Taps::Three => (0, 8),
@@ -133,7 +134,7 @@ impl Uses {
             Taps::One { .. } => (12, 4),
         };
         assert!(pixels <= most);
-        1 << (Self::CONV + family * 16 + walk + pixels as u32 - 1)
+        1 << (Self::CONV + family + walk + pixels as u32 - 1)
     }
 
     /// Whether a dense layer is in the set, by this target's kernel.
