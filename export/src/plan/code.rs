@@ -89,6 +89,8 @@ impl Function {
             Kernel::Spread8 => (112, 10),
             Kernel::DepthwiseQuads if any => (214, 99),
             Kernel::DepthwiseQuads => (308, 248),
+            Kernel::DepthwiseThree if self.walk == 3 + Window::Three as u8 => (392, 212),
+            Kernel::DepthwiseThree => (316, 278),
             Kernel::DepthwisePairs if any => (148, 28),
             Kernel::DepthwisePairs => (184, 73),
             Kernel::DepthwiseUnsigned32 if any => (170, 150),
