@@ -1357,9 +1357,8 @@ dsp_widened\W\()_t1_s\S\()_\N:
       dsp_dw3_bytes \LANE, \S, \N, \c, r2, r5, r12, lr
     .endr
   .endif
-  ldm sp, {r2, r3, r4}
-  cmp r4, #0
-  it ne
+  ldrd r2, r3, [sp]
+  it ne                         @ the shift, see there
   blne 7f
   dsp_dw3_each_acc \N, dsp_dw3_round
   .set AT, \LANE
@@ -1395,6 +1394,8 @@ dsp_depthwise3_s\S\()_\N:
   stm r0, {r3, r6, r7}
   .set COLUMNS, \S * (\N - 1) + 3
 3:                              @ a plane
+  ldr r4, [sp, #8]
+  cmp r4, #0                    @ nothing in a lane sets flags
   dsp_dw3_lane 0, \S, \N, \last
   dsp_dw3_lane 1, \S, \N, \last
   dsp_dw3_lane 2, \S, \N, \last
@@ -1413,6 +1414,7 @@ dsp_depthwise3_s\S\()_\N:
   add sp, #40
   pop {r3-r11, pc}
 7:
+  ldr r4, [sp, #8]
   dsp_dw3_each_acc \N, dsp_dw3_shift_left
   bx lr
   .size dsp_depthwise3_s\S\()_\N, . - dsp_depthwise3_s\S\()_\N
