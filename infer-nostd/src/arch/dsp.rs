@@ -1205,7 +1205,8 @@ dsp_widened\W\()_t1_s\S\()_\N:
 @ Up to six pixels of one channel: r6-r11 accumulate (pixel i in r(6 + i)); a plane's four lanes are written out, so that every byte lies at a fixed
 @ distance from r0, r2 (rows), r1 (stream). Rows 0 and 1 go first: PKHBT puts their bytes of a column side by side, SMLAD takes both; then row 2,
 @ a product an instruction. r3-r5 weights of kx = 0, 1, 2, r12, lr and what is left over: input.
-@ N = 6, stride 1: 18 SMLAD, 18 SMLABB or SMLABT, 8 PKHBT, 24 LDRSB: 68 instructions, 78 cycles for 54 products; the rest of a channel about 40.
+@ N = 6, stride 1: 18 SMLAD, 18 SMLABB or SMLABT, 8 PKHBT, 24 LDRSB: 68 instructions, 76 cycles for 54 products; the rest of a channel is
+@ about 40 cycles.
 @
 @ Stream, by plane: the biases of its lanes; for each lane eight int8, w(ky, kx): 00, 01, 10, 11, 02, 20, 12, 21, so that SXTB16 takes out
 @ what SMLAD needs; w(2, 2) of each lane in a word; the multipliers of its lanes. Lanes beyond the channels have weights 0 and multiplier 1.
@@ -1358,7 +1359,7 @@ dsp_widened\W\()_t1_s\S\()_\N:
     .endr
   .endif
   ldrd r2, r3, [sp]
-  it ne                         @ the shift, see there
+  it ne                         @ as compared with 0 where the plane begins
   blne 7f
   dsp_dw3_each_acc \N, dsp_dw3_round
   .set AT, \LANE
