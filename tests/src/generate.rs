@@ -146,6 +146,22 @@ impl Generator {
         graph
     }
 
+    /// Depthwise 3×3 convolutions over five channels whose rows come to be 1 to 6 pixels wide, and 2 to 6 where they are two pixels apart: every length
+    /// of a kernel's blocks. What comes out last is no kernel's.
+    pub fn depthwise_widths(&mut self) -> QuantGraph {
+        let mut graph = self.begin_with([5, 4, 13]);
+        let apart = [(2, 6), (1, 6), (1, 5), (1, 4), (1, 3), (1, 2), (1, 1), (1, 3), (1, 5), (1, 7), (1, 9)];
+        for (stride, width) in apart.into_iter().chain([(2, 5), (1, 7), (2, 4), (2, 2), (1, 4), (2, 3)]) {
+            let [channels, _, from] = graph.tensors[graph.output].shape;
+            let pads = (width - 1) * stride + 3 - from;
+            let pads = [1, pads / 2, 1, pads.div_ceil(2)];
+            let window = Window { kernel: [3; 2], strides: [1, stride], dilations: [1; 2], pads };
+            self.conv_with(&mut graph, window, channels, channels);
+        }
+        self.push(&mut graph, Layer::Requantize);
+        graph
+    }
+
     /// A convolution whose padding keeps the map's size where the stride is 1, or leaves some of it out. `axes` are down and across: kernel,
     /// stride, dilation.
     fn conv_of(&mut self, graph: &mut QuantGraph, axes: [[usize; 3]; 2], groups: usize, outputs: usize) {

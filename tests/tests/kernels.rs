@@ -109,6 +109,24 @@ fn check(board: &'static Board, graph: &QuantGraph, words: &[u32], generator: &m
     assert_eq!(on_board, on_host, "{}\n{graph:?}", board.name);
 }
 
+/// The kernel whose code is another for every length of a block, and for every stride.
+#[test]
+fn depthwise_blocks_of_every_length_give_their_definitions_bits() {
+    let mut generator = Generator::new(14);
+    let graph = generator.depthwise_widths();
+    for board in emulated().filter(|board| target(board).kernels().contains(&Kernel::DepthwiseThree)) {
+        let options = Options { target: target(board), ..Options::default() };
+        let words = plan::plan_for(&graph, &options).unwrap_or_else(|error| panic!("{error}\n{graph:?}"));
+        let plan = Plan::parse(&words).expect("a plan that passes its check");
+        let operators = (0..plan.operator_count()).map(|id| plan.operator(id));
+        let threes = operators.filter(|operator| operator.kernel == Kernel::DepthwiseThree);
+        let blocks: BTreeSet<_> = threes.map(|operator| (operator.strides[1], operator.block)).collect();
+        let every: BTreeSet<_> = (1..=6).map(|pixels| (1, pixels)).chain((2..=6).map(|pixels| (2, pixels))).collect();
+        assert_eq!(blocks, every);
+        check(board, &graph, &words, &mut generator);
+    }
+}
+
 #[test]
 fn kernels_give_their_definitions_bits_on_every_board() {
     let mut generator = Generator::new(11);

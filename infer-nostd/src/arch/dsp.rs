@@ -1225,7 +1225,8 @@ dsp_widened\W\()_t1_s\S\()_\N:
 @ Up to six pixels of one channel: r6-r11 accumulate (pixel i in r(6 + i)); a plane's four lanes are written out, so that every byte lies at a fixed
 @ distance from r0, r2 (rows), r1 (stream). Rows 0 and 1 go first: PKHBT puts their bytes of a column side by side, SMLAD takes both; then row 2,
 @ a product an instruction. r3-r5 weights of kx = 0, 1, 2, r12, lr and what is left over: input.
-@ N = 6, stride 1: 18 SMLAD, 18 SMLABB or SMLABT, 8 PKHBT, 24 LDRSB: 68 instructions, 78 cycles for 54 products; the rest of a channel about 40.
+@ N = 6, stride 1: 18 SMLAD, 18 SMLABB or SMLABT, 8 PKHBT, 24 LDRSB: 68 instructions, 76 cycles for 54 products; the rest of a channel is
+@ about 40 cycles.
 @
 @ Stream, by plane: the biases of its lanes; for each lane eight int8, w(ky, kx): 00, 01, 10, 11, 02, 20, 12, 21, so that SXTB16 takes out
 @ what SMLAD needs; w(2, 2) of each lane in a word; the multipliers of its lanes. Lanes beyond the channels have weights 0 and multiplier 1.
@@ -1377,9 +1378,8 @@ dsp_widened\W\()_t1_s\S\()_\N:
       dsp_dw3_bytes \LANE, \S, \N, \c, r2, r5, r12, lr
     .endr
   .endif
-  ldm sp, {r2, r3, r4}
-  cmp r4, #0
-  it ne
+  ldrd r2, r3, [sp]
+  it ne                         @ as compared with 0 where the plane begins
   blne 7f
   dsp_dw3_each_acc \N, dsp_dw3_round
   .set AT, \LANE
@@ -1415,6 +1415,8 @@ dsp_depthwise3_s\S\()_\N:
   stm r0, {r3, r6, r7}
   .set COLUMNS, \S * (\N - 1) + 3
 3:                              @ a plane
+  ldr r4, [sp, #8]
+  cmp r4, #0                    @ nothing in a lane sets flags
   dsp_dw3_lane 0, \S, \N, \last
   dsp_dw3_lane 1, \S, \N, \last
   dsp_dw3_lane 2, \S, \N, \last
@@ -1433,6 +1435,7 @@ dsp_depthwise3_s\S\()_\N:
   add sp, #40
   pop {r3-r11, pc}
 7:
+  ldr r4, [sp, #8]
   dsp_dw3_each_acc \N, dsp_dw3_shift_left
   bx lr
   .size dsp_depthwise3_s\S\()_\N, . - dsp_depthwise3_s\S\()_\N
