@@ -14,6 +14,8 @@ fn run(example: &str) -> String {
     let output = command.output().expect("cargo");
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{example}: {out}{error}");
+    // `export` without its features is built by nobody else: what only they use would be dead code there.
+    assert!(!error.contains(" --> "), "{example}: {error}");
     out.into_owned()
 }
 
@@ -26,4 +28,21 @@ fn a_plain_cortex_m_rt_program_reads_the_digit() {
 #[test]
 fn an_embassy_task_gives_way_after_every_row_and_reads_the_digit() {
     assert_eq!(run("embassy"), "read 7; the other task had 27 turns\n");
+}
+
+#[test]
+fn a_build_script_plans_the_network_within_its_budgets() {
+    let printed = run("build-script");
+    let numbers: Vec<usize> = printed.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [7, flash_bytes, ram_bytes] = numbers[..] else { panic!("{printed}") };
+    assert!(flash_bytes <= 32 * 1024 && ram_bytes <= 6 * 1024, "{printed}");
+}
+
+/// What its build script brings along: neither burn nor tract nor the command line.
+#[test]
+fn a_build_script_needs_few_crates() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = std::fs::read_to_string(root.join("examples/build-script/Cargo.lock")).unwrap();
+    let crates: Vec<&str> = lock.lines().filter_map(|line| line.strip_prefix("name = ")).collect();
+    assert!(crates.len() <= 20, "{crates:?}");
 }
