@@ -341,7 +341,9 @@ pub(crate) mod tests {
             let values: Vec<f64> = output.chunks(42).skip(c).step_by(5).flatten().map(|v| f64::from(*v)).collect();
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+            // Each value is rounded to f32.
             assert!((mean - f64::from(own.beta[c])).abs() < 1e-5, "{mean}");
+            // The normalization divides by a little more than the deviation.
             assert!((variance.sqrt() - f64::from(own.gamma[c].abs())).abs() < 1e-3, "{variance}");
         }
     }

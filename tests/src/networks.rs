@@ -122,6 +122,16 @@ impl Builder {
         self.node("BatchNormalization", &[&conv, scale, bias, mean, variance], &[("epsilon", Float(1e-5))])
     }
 
+    /// The channels in two parts.
+    fn split(&mut self, x: &str, sizes: &[i64; 2]) -> [String; 2] {
+        let sizes = self.ints(sizes);
+        let first = self.node("Split", &[x, &sizes], &[("axis", Int(1))]);
+        let second = format!("{first}_rest");
+        let node = self.graph.node.last_mut().expect("the Split");
+        node.output.push(second.clone());
+        [first, second]
+    }
+
     fn relu(&mut self, x: &str) -> String {
         self.node("Relu", &[x], &[])
     }
@@ -191,14 +201,18 @@ type Maker = (&'static str, fn() -> ModelProto);
 
 /// All of them.
 pub fn all() -> Vec<Network> {
-    let named: [Maker; 18] = [
+    let named: [Maker; 23] = [
         ("torch LeNet", torch_lenet),
         ("torch ResNet", torch_resnet),
         ("torch MobileNetV2", torch_mobilenet),
         ("torch flattening by shape arithmetic", torch_dynamic),
         ("torch ECG", torch_ecg),
         ("torch ECG with a shortcut", torch_ecg_residual),
+        ("torch ECG behind a normalization", torch_ecg_normalized),
+        ("torch ECG behind a Tanh", torch_ecg_squashed),
         ("torch SqueezeNet", torch_squeezenet),
+        ("torch channel split", torch_split),
+        ("torch channel slices", torch_slices),
         ("torch SiLU", torch_silu),
         ("torch HardSwish", torch_hardswish),
         ("torch GELU, padding and PReLU", torch_gelu),
@@ -208,6 +222,7 @@ pub fn all() -> Vec<Network> {
         ("Keras MobileNet", keras_mobilenet),
         ("Keras Inception", keras_inception),
         ("Keras Conv1D", keras_conv1d),
+        ("Keras Conv1D behind a rescaling", keras_conv1d_rescaled),
         ("Keras convolutional autoencoder", keras_map),
         ("scikit MLP", scikit_mlp),
     ];
@@ -310,6 +325,62 @@ fn torch_ecg_residual() -> ModelProto {
     let shape = b.ints(&[1, -1]);
     let x = b.node("Reshape", &[&x, &shape], &[]);
     let y = b.gemm(&x, 4, 24);
+    b.finish(&y, &[4])
+}
+
+/// Each lead's mean and deviation before the first window; the mean over the length at the end.
+fn torch_ecg_normalized() -> ModelProto {
+    let mut b = Builder::new(17, &[2, 40]);
+    let (mean, deviation) = (b.floats(&[1, 2, 1], &[0.4, 0.6]), b.floats(&[2, 1], &[0.25, 0.5]));
+    let x = b.node("Sub", &["x", &mean], &[]);
+    let x = b.node("Div", &[&x, &deviation], &[]);
+    let x = b.conv(&x, &[6, 2, 5], &[]);
+    let x = b.relu(&x);
+    let x = b.node("ReduceMean", &[&x], &[("axes", Ints(&[2])), ("keepdims", Int(0))]);
+    let y = b.gemm(&x, 3, 6);
+    b.finish(&y, &[3])
+}
+
+fn torch_ecg_squashed() -> ModelProto {
+    let mut b = Builder::with_batch(13, Some(1), &[1, 48]);
+    let two = b.scalar(2.0);
+    let x = b.node("Mul", &[&two, "x"], &[]);
+    let x = b.node("Tanh", &[&x], &[]);
+    let pool = [("kernel_shape", Ints(&[4])), ("strides", Ints(&[4]))];
+    let x = b.node("MaxPool", &[&x], &pool);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 4, 12);
+    b.finish(&y, &[4])
+}
+
+/// `x.chunk(2, 1)`, one half through a convolution, as ShuffleNetV2 and YOLO's C2f have it.
+fn torch_split() -> ModelProto {
+    let mut b = Builder::new(18, &[2, 10, 10]);
+    let x = b.conv("x", &[8, 2, 3, 3], &[STRIDE]);
+    let x = b.relu(&x);
+    let [kept, y] = b.split(&x, &[4, 4]);
+    let y = b.conv(&y, &[4, 4, 3, 3], &[SAME]);
+    let y = b.relu(&y);
+    let x = b.node("Concat", &[&kept, &y], &[("axis", Int(1))]);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 4, 8);
+    b.finish(&y, &[4])
+}
+
+/// `x[:, :3]` and `x[:, 3:]`, of which one is squashed before both are joined the other way round.
+fn torch_slices() -> ModelProto {
+    let mut b = Builder::new(13, &[1, 9, 9]);
+    let x = b.conv("x", &[6, 1, 3, 3], &[]);
+    let (start, middle, end, axis) = (b.ints(&[0]), b.ints(&[3]), b.ints(&[i64::MAX]), b.ints(&[1]));
+    let one = b.node("Slice", &[&x, &start, &middle, &axis], &[]);
+    let other = b.node("Slice", &[&x, &middle, &end, &axis], &[]);
+    let one = b.node("Sigmoid", &[&one], &[]);
+    let other = b.relu(&other);
+    let x = b.node("Concat", &[&other, &one], &[("axis", Int(1))]);
+    let x = b.conv(&x, &[5, 6, 3, 3], &[STRIDE]);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 4, 45);
     b.finish(&y, &[4])
 }
 
@@ -519,6 +590,23 @@ fn keras_conv1d() -> ModelProto {
     let x = b.node("Squeeze", &[&x, &last], &[]);
     let x = b.dense(&x, 8, 4);
     let y = b.node("Softmax", &[&x], &[("axis", Int(-1))]);
+    b.finish(&y, &[4])
+}
+
+/// Arithmetic on L×C before the first Transpose.
+fn keras_conv1d_rescaled() -> ModelProto {
+    let mut b = Builder::new(15, &[24, 3]);
+    let (scale, offset) = (b.floats(&[3], &[2.0, 1.5, 2.5]), b.floats(&[1, 1, 3], &[-1.0, -0.9, -1.1]));
+    let x = b.node("Mul", &["x", &scale], &[]);
+    let x = b.node("Add", &[&x, &offset], &[]);
+    let (row, last) = (b.ints(&[1]), b.ints(&[2]));
+    let x = b.node("Unsqueeze", &[&x, &row], &[]);
+    let x = b.transpose(&x, &TO_FIRST);
+    let x = b.conv(&x, &[6, 3, 1, 5], &[]);
+    let x = b.relu(&x);
+    let x = b.node("Squeeze", &[&x, &last], &[]);
+    let x = b.node("ReduceMean", &[&x], &[("axes", Ints(&[2])), ("keepdims", Int(0))]);
+    let y = b.dense(&x, 6, 4);
     b.finish(&y, &[4])
 }
 

@@ -1,4 +1,4 @@
-//! Every tolerance of these tests, with its reason. Where there is none here, equality is meant.
+//! Every tolerance of what crosses crates, with its reason. Where there is none here, equality is meant.
 
 pub use export::float::TOLERANCE as BURN_TRACT_LOGITS;
 

@@ -5,6 +5,7 @@
 
 use super::reshape::{is_reshape, reshaped};
 use super::rewriter::Rewriter;
+use super::sink::only_operand;
 use crate::graph::attributes::positions;
 use crate::graph::{Attribute, Node, Op, Tensor, Window, shape};
 
@@ -49,6 +50,34 @@ pub(super) fn lift(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let name = rw.fresh(&format!("{}.back", node.name));
     let back = Node::new(&name, squeeze, &[&lifted.outputs[0].clone(), &axes], &to);
     Some(vec![before, lifted, back])
+}
+
+/// An elementwise operator that alone reads an input of C×L: the input can be declared as C×L×1.
+pub(super) fn lift_at_input(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
+    let operand = only_operand(rw, node)?;
+    let [channels, length] = rw.sample(node, operand)?[..] else { return None };
+    let x = node.input(operand)?;
+    (rw.is_input(x) && rw.readers(x) == 1 && node.outputs.len() == 1).then_some(())?;
+    let before = rw.fresh(&format!("{}.column", node.name));
+    let before = reshaped(rw, &before, x, &before, &[channels, length, 1]);
+    let mut lifted = node.clone();
+    for (position, input) in lifted.inputs.iter_mut().enumerate() {
+        *input = if position == operand { before.outputs[0].clone() } else { widened(rw, input)? };
+    }
+    let (output, name) = (&node.outputs[0], rw.fresh(&format!("{}.back", node.name)));
+    lifted.outputs = vec![rw.fresh(&format!("{output}.column"))];
+    let back = reshaped(rw, &name, &lifted.outputs[0], output, &[channels, length]);
+    Some(vec![before, lifted, back])
+}
+
+/// A constant with a last dimension more, so that it meets the same values of C×L×1; one without dimensions meets all.
+fn widened(rw: &mut Rewriter, constant: &str) -> Option<String> {
+    let tensor = rw.tensor(constant)?;
+    if tensor.dims.is_empty() {
+        return Some(constant.into());
+    }
+    let tensor = Tensor { dims: [tensor.dims.as_slice(), &[1]].concat(), data: tensor.data.clone() };
+    Some(rw.change_constant(constant, tensor))
 }
 
 /// Appends `neutral` to each of the `parts` of a list.
@@ -136,6 +165,7 @@ mod tests {
             sink::sink,
             sink::pool_before_reshape,
             lift,
+            lift_at_input,
             window::resolve,
             upright,
         ];
@@ -176,6 +206,28 @@ mod tests {
         assert_eq!(lifted.nodes[0].op, Op::Conv { window, groups: 1 });
         assert_eq!(lifted.initializers["w"].dims, [4, 2, 3, 1]);
         assert_eq!(shape::display(&shape::infer(&lifted).unwrap()["pool.out.column"].shape), "batch×4×3×1");
+    }
+
+    /// A factor a channel and a ReLU before the first window: the file's input becomes a map, and no Reshape is left.
+    #[test]
+    fn one_dimension_may_begin_with_arithmetic() {
+        let conv = with("Conv", &[("kernel_shape", ints(&[3]))]);
+        let nodes = vec![
+            node("scale", Op::Mul, &["factors", "x"]),
+            node("relu", Op::Relu, &["scale.out"]),
+            node("conv", conv, &["relu.out", "w"]),
+            node("mean", Op::GlobalAveragePool, &["conv.out"]),
+            node("flat", Op::Flatten { axis: 1 }, &["mean.out"]),
+        ];
+        let w = Tensor::f32(&[4, 2, 3], vec![0.0; 24]);
+        let factors = Tensor::f32(&[2, 1], vec![2.0, 3.0]);
+        let lifted = lifted(&graph(&[2, 9], nodes, &[("w", w), ("factors", factors)]));
+        let expected =
+            [("scale", "Mul"), ("relu", "Relu"), ("conv", "Conv"), ("mean", "GlobalAveragePool"), ("flat", "Flatten")];
+        assert_eq!(listing(&lifted), expected);
+        assert_eq!(shape::display(&lifted.inputs[0].shape), "batch×2×9×1");
+        let factors = &lifted.initializers[&lifted.nodes[0].inputs[0]];
+        assert_eq!((factors.dims.as_slice(), factors.as_f32()), (&[2, 1, 1][..], Some(&[2.0, 3.0][..])));
     }
 
     #[test]

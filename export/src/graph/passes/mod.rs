@@ -66,8 +66,9 @@ const FORMS: [Rule; 28] = [
     affine::fold,
 ];
 
-/// What is known only when everything has moved to its place: which arithmetic with constants no layer before it takes.
-const PLACED: [Rule; 3] = [affine::collect, affine::absorb, affine::difference];
+/// What is known only when everything has moved to its place: which inputs over one dimension no Transpose turns, and which arithmetic with
+/// constants no layer before it takes.
+const PLACED: [Rule; 4] = [lift::lift_at_input, affine::collect, affine::absorb, affine::difference];
 
 /// What no layer took.
 const LEFT: [Rule; 4] =
@@ -199,7 +200,7 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::{graph, node, other};
     use super::*;
-    use crate::graph::Op;
+    use crate::graph::{Node, Op};
 
     #[test]
     fn the_order_lets_one_pass_work_for_the_next() {
@@ -235,7 +236,32 @@ mod tests {
         let convolutional = network(other("Conv"), &["x", "w"]);
         let expected = [("first", "Conv"), ("relu", "Relu"), ("norm", "Conv"), ("sum", "Add")];
         assert_eq!(testing::listing(&convolutional), expected);
-        assert_eq!(network(Op::Relu, &["x"]).nodes.len(), 6, "with a Reshape before it and one behind");
+        assert_eq!(network(Op::Softmax { axis: 2 }, &["x"]).nodes.len(), 6, "with a Reshape before it and one behind");
+    }
+
+    /// Arithmetic at an input of C×L, channels first or last, goes into the first layer.
+    #[test]
+    fn one_dimension_behind_arithmetic() {
+        let three = |dims: &[usize]| crate::graph::Tensor::f32(dims, vec![2.0, 3.0, 4.0]);
+        let w = crate::graph::Tensor::f32(&[4, 3, 3], vec![1.0; 36]);
+        let perm = [("perm".to_string(), crate::graph::Attribute::Ints(vec![0, 2, 1]))].into();
+        let turn = node("turn", Op::Other { op_type: "Transpose".into(), attributes: perm }, &["scale.out"]);
+        for (input, factors, turn) in [([3, 8], three(&[3, 1]), None), ([8, 3], three(&[3]), Some(turn))] {
+            let before_conv = if turn.is_some() { "turn.out" } else { "scale.out" };
+            let first = [Some(node("scale", Op::Mul, &["x", "c"])), turn].into_iter().flatten();
+            let rest = [
+                node("conv", other("Conv"), &[before_conv, "w"]),
+                node("mean", Op::GlobalAveragePool, &["conv.out"]),
+                node("flat", Op::Flatten { axis: 1 }, &["mean.out"]),
+            ];
+            let nodes: Vec<Node> = first.chain(rest).collect();
+            let normal = normalize(&graph(&input, nodes, &[("c", factors), ("w", w.clone())]));
+            let expected = [("conv", "Conv"), ("mean", "GlobalAveragePool"), ("flat", "Flatten")];
+            assert_eq!(testing::listing(&normal), expected, "{input:?}");
+            assert_eq!(shape::display(&normal.inputs[0].shape), "batch×3×8×1", "{input:?}");
+            let weights = normal.initializers[&normal.nodes[0].inputs[1]].as_f32().unwrap();
+            assert_eq!(weights[..9], [2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0], "{input:?}");
+        }
     }
 
     /// So is a mean over the length, kept or dropped.
@@ -246,12 +272,13 @@ mod tests {
         {
             let attributes = [("keepdims".to_string(), crate::graph::Attribute::Int(keepdims))].into();
             let reduce = Op::Other { op_type: op_type.into(), attributes };
-            let nodes = vec![node("relu", Op::Relu, &["x"]), node("mean", reduce, &["relu.out", "axes"])];
+            let nodes =
+                vec![node("soft", Op::Softmax { axis: 2 }, &["x"]), node("mean", reduce, &["soft.out", "axes"])];
             let axes = crate::graph::Tensor::i64(&[1], vec![2]);
             let normal = normalize(&graph(&[4, 11], nodes, &[("axes", axes)]));
             let names: Vec<&str> = normal.nodes.iter().map(|node| node.op.name()).collect();
             let pool = if op_type == "ReduceMax" { "MaxPool" } else { "GlobalAveragePool" };
-            assert_eq!(names, ["Relu", "Reshape", pool, last], "{op_type} {keepdims}");
+            assert_eq!(names, ["Softmax", "Reshape", pool, last], "{op_type} {keepdims}");
         }
     }
 }
