@@ -77,7 +77,7 @@ pub struct Board {
     pub chip: Option<&'static str>,
     /// Flash, where the program begins.
     pub flash: Region,
-    /// RAM, the stack at its end.
+    /// RAM: the stack at its beginning, the statics at its end.
     pub ram: Region,
     /// What the chip's boot ROM wants to find in flash.
     pub boot: Boot,

@@ -4,13 +4,13 @@
 use crate::fault::Fault;
 use talk::chip::Dropped;
 
-/// defmt's macro of that level; without the feature, its values looked at and nothing else.
+/// defmt's macro of that level; without the feature nothing, of values that are not even worked out.
 macro_rules! log {
     ($level:ident, $text:literal $(, $value:expr)*) => {{
         #[cfg(feature = "defmt")]
         defmt::$level!($text $(, $value)*);
         #[cfg(not(feature = "defmt"))]
-        { $(let _ = &$value;)* }
+        if false { $(let _ = &$value;)* }
     }};
 }
 

@@ -209,6 +209,12 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
+    /// Another run has the journal open.
+    #[error("{file}: another run is writing it; wait for that one to end, or name another file")]
+    JournalInUse {
+        /// The file.
+        file: String,
+    },
     /// A file that is not what a run keeps its answers in.
     #[error(
         "{file}: expected a journal of `export validate --journal`, found something else on line {line}; name another file"

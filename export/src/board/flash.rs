@@ -106,12 +106,16 @@ struct Run {
     status: ExitStatus,
 }
 
-/// Passes on what comes, as it comes, and keeps it.
+/// What is kept of what was said, in bytes: how it ended. Log lines may go on for days.
+const LAST_WORDS_LEN: usize = 1 << 16;
+
+/// Passes on what comes, as it comes, and keeps the last of it.
 fn show(mut from: impl Read, mut to: impl Write) -> String {
     let (mut said, mut bytes) = (Vec::new(), [0; 1024]);
     while let Ok(len @ 1..) = from.read(&mut bytes) {
         let _ = to.write_all(&bytes[..len]).and_then(|()| to.flush());
         said.extend_from_slice(&bytes[..len]);
+        said.drain(..said.len().saturating_sub(LAST_WORDS_LEN));
     }
     String::from_utf8_lossy(&said).into_owned()
 }
@@ -162,6 +166,15 @@ mod tests {
         let on = |program: &str, board: &Board| probe.probe_rs(program, "run", board, None).err().unwrap().to_string();
         assert!(on("true", &crate::board::CORES[0]).contains("mps2-m0 is a machine of QEMU's"));
         assert!(on("no-such-program", board("rp2040").unwrap()).contains("cargo install probe-rs-tools"));
+    }
+
+    #[test]
+    fn the_last_words_are_kept_and_all_are_passed_on() {
+        let words = [vec![b'a'; 3 * LAST_WORDS_LEN], b"FAIL".to_vec()].concat();
+        let mut passed_on = Vec::new();
+        let said = show(&words[..], &mut passed_on);
+        assert_eq!((said.len(), said.ends_with("aFAIL")), (LAST_WORDS_LEN, true));
+        assert!(passed_on == words);
     }
 
     /// `echo` in the place of probe-rs.

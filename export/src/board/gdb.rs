@@ -24,6 +24,7 @@ impl Gdb<TcpStream> {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         let mut gdb = Self { stream };
         // The first makes a server that waits for a debugger begin. How many times it says that the chip is stopped, and when, is its own
         // affair: an answer to the second comes behind all of them.

@@ -30,7 +30,7 @@ struct Segment<'a> {
     is_code: bool,
 }
 
-/// Checks that everything lies in the board's flash and RAM, and that the chip starts: the stack's end and the address of the first
+/// Checks that everything lies in the board's flash and RAM, and that the chip starts: the stack's beginning and the address of the first
 /// instruction where the core looks for them, and what its boot ROM wants.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 use super::{BoardError, Figures};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -61,12 +61,16 @@ impl Journal {
     /// Opens a journal, or begins one. A last line that was being written when its run was stopped is cut off.
     ///
     /// # Errors
-    /// The file cannot be read and written, or is no journal.
+    /// The file cannot be read and written, is no journal, or another run's.
     pub fn open(path: &Path) -> Result<Self, BoardError> {
         let name = path.display().to_string();
         let error = || BoardError::io(name.clone());
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(error())?;
+        // Two runs would write over one another's lines. Where a file system has no locks, nobody looks.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(BoardError::JournalInUse { file: name });
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(error())?;
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
@@ -156,6 +160,16 @@ mod tests {
             journal.keep(entry(TWO, &[2, 127])).unwrap();
             assert_eq!(fs::read(&path).unwrap(), bytes, "cut off at {len}");
         }
+    }
+
+    #[test]
+    fn a_journal_is_one_runs_at_a_time() {
+        let (_folder, path) = written();
+        let journal = Journal::open(&path).unwrap();
+        let error = Journal::open(&path).unwrap_err().to_string();
+        assert!(error.contains("run.journal: another run"), "{error}");
+        drop(journal);
+        assert!(Journal::open(&path).is_ok());
     }
 
     #[test]

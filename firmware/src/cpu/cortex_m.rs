@@ -3,7 +3,6 @@
 
 use core::arch::{asm, naked_asm};
 use cortex_m::peripheral::SYST;
-use cortex_m_rt::ExceptionFrame;
 
 use super::stack;
 use crate::fault::{Fault, firmware_on_fault};
@@ -56,8 +55,11 @@ fn instruction(address: u32) -> Option<u16> {
     in_flash.then(|| unsafe { ((address & !1) as *const u16).read() })
 }
 
-/// What the vector table names for every fault. One that left no room on the stack for its own frame begins the stack anew, as a
-/// handler needs one.
+/// The most that an instruction may have wanted of the stack when it faulted: VPUSH's 16 registers. Where a fault's frame lies within
+/// so many bytes of the stack's end, it is the stack that has ended.
+const LARGEST_PUSH_BYTES: usize = 64;
+
+/// What the vector table names for every fault. There may be no room on the stack for a handler, so that it begins anew.
 ///
 /// # Safety
 /// The processor calls it, on the main stack: no other is in use.
@@ -65,22 +67,25 @@ fn instruction(address: u32) -> Option<u16> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn HardFault() -> ! {
     naked_asm!(
-        "mrs r0, msp",
-        "ldr r1, =_stack_end",
-        "cmp r0, r1",
+        "mrs r2, msp",
+        "ldr r3, =_stack_start",
+        "msr msp, r3",
+        "ldr r3, =_stack_end + {push}",
+        "cmp r2, r3",
         "blo 1f",
+        "ldr r0, [r2, #24]", // the frame's PC and LR
+        "ldr r1, [r2, #20]",
         "bl {on_stack}",
-        "1: ldr r1, =_stack_start",
-        "msr msp, r1",
+        "1: mov r0, r2",
         "bl {off_stack}",
         ".pool",
+        push = const LARGEST_PUSH_BYTES,
         on_stack = sym on_stack,
         off_stack = sym off_stack,
     )
 }
 
-extern "C" fn on_stack(frame: &ExceptionFrame) -> ! {
-    let (pc, caller) = (frame.pc(), frame.lr());
+extern "C" fn on_stack(pc: u32, caller: u32) -> ! {
     let is_panic = instruction(pc) == Some(TRAP);
     firmware_on_fault(if is_panic { Fault::Panic { pc, caller } } else { Fault::Exception { pc, caller } })
 }
