@@ -201,7 +201,7 @@ type Maker = (&'static str, fn() -> ModelProto);
 
 /// All of them.
 pub fn all() -> Vec<Network> {
-    let named: [Maker; 23] = [
+    let named: [Maker; 25] = [
         ("torch LeNet", torch_lenet),
         ("torch ResNet", torch_resnet),
         ("torch MobileNetV2", torch_mobilenet),
@@ -213,6 +213,7 @@ pub fn all() -> Vec<Network> {
         ("torch SqueezeNet", torch_squeezenet),
         ("torch channel split", torch_split),
         ("torch channel slices", torch_slices),
+        ("torch ShuffleNetV2", torch_shufflenet),
         ("torch SiLU", torch_silu),
         ("torch HardSwish", torch_hardswish),
         ("torch GELU, padding and PReLU", torch_gelu),
@@ -223,6 +224,7 @@ pub fn all() -> Vec<Network> {
         ("Keras Inception", keras_inception),
         ("Keras Conv1D", keras_conv1d),
         ("Keras Conv1D behind a rescaling", keras_conv1d_rescaled),
+        ("Keras Conv1D through torch", keras_torch_conv1d),
         ("Keras convolutional autoencoder", keras_map),
         ("scikit MLP", scikit_mlp),
     ];
@@ -403,6 +405,33 @@ fn torch_squeezenet() -> ModelProto {
     let x = b.relu(&x);
     let x = b.node("GlobalAveragePool", &[&x], &[]);
     let y = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    b.finish(&y, &[5])
+}
+
+/// Two groups are mixed as five dimensions; one half of the channels goes on as it is, the other through a branch.
+fn torch_shufflenet() -> ModelProto {
+    let mut b = Builder::with_batch(13, Some(1), &[3, 16, 16]);
+    let x = b.conv_norm("x", &[12, 3, 3, 3], &[SAME, STRIDE]);
+    let mut x = b.relu(&x);
+    let mixed = [[1, 2, 6, 8, 8].as_slice(), &[1, 12, 8, 8]].map(|dims| b.ints(dims));
+    let (zero, half, all, axis) = (b.ints(&[0]), b.ints(&[6]), b.ints(&[12]), b.ints(&[1]));
+    for _ in 0..2 {
+        let kept = b.node("Slice", &[&x, &zero, &half, &axis], &[]);
+        let y = b.node("Slice", &[&x, &half, &all, &axis], &[]);
+        let y = b.conv_norm(&y, &[6, 6, 1, 1], &[]);
+        let y = b.relu(&y);
+        let y = b.conv_norm(&y, &[6, 1, 3, 3], &[SAME, ("group", Int(6))]);
+        let y = b.conv_norm(&y, &[6, 6, 1, 1], &[]);
+        let y = b.relu(&y);
+        let both = b.node("Concat", &[&kept, &y], &[("axis", Int(1))]);
+        let groups = b.node("Reshape", &[&both, &mixed[0]], &[]);
+        let turned = b.transpose(&groups, &[0, 2, 1, 3, 4]);
+        x = b.node("Reshape", &[&turned, &mixed[1]], &[]);
+    }
+    let x = b.conv_norm(&x, &[8, 12, 1, 1], &[]);
+    let x = b.relu(&x);
+    let x = b.node("ReduceMean", &[&x], &[("axes", Ints(&[2, 3])), ("keepdims", Int(0))]);
+    let y = b.gemm(&x, 5, 8);
     b.finish(&y, &[5])
 }
 
@@ -608,6 +637,27 @@ fn keras_conv1d_rescaled() -> ModelProto {
     let x = b.node("ReduceMean", &[&x], &[("axes", Ints(&[2])), ("keepdims", Int(0))]);
     let y = b.dense(&x, 6, 4);
     b.finish(&y, &[4])
+}
+
+/// Channels last between the layers; a pool that would miss the last step is given a copy of it.
+fn keras_torch_conv1d() -> ModelProto {
+    let mut b = Builder::new(20, &[60]);
+    let steps = b.ints(&[-1, 15, 4]);
+    let x = b.node("Reshape", &["x", &steps], &[]);
+    let x = b.transpose(&x, &[0, 2, 1]);
+    let x = b.conv(&x, &[6, 4, 3], &[("pads", Ints(&[1, 1]))]);
+    let x = b.transpose(&x, &[0, 2, 1]);
+    let x = b.relu(&x);
+    let x = b.transpose(&x, &[0, 2, 1]);
+    let one_behind = b.ints(&[0, 0, 0, 0, 0, 1]);
+    let x = b.node("Pad", &[&x, &one_behind], &[("mode", Text("edge"))]);
+    let x = b.node("MaxPool", &[&x], &[("kernel_shape", Ints(&[2])), ("strides", Ints(&[2]))]);
+    let x = b.transpose(&x, &[0, 2, 1]);
+    let line = b.ints(&[-1, 48]);
+    let x = b.node("Reshape", &[&x, &line], &[]);
+    let x = b.dense(&x, 48, 3);
+    let y = b.node("Softmax", &[&x], &[("axis", Int(-1))]);
+    b.finish(&y, &[3])
 }
 
 /// A map goes out, channels last.

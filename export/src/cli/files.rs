@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use export::files::write_atomically;
-use export::onnx::MAX_FILE_BYTES;
+use export::onnx::{self, MAX_FILE_BYTES};
 use std::convert::Infallible;
 use std::path::Path;
 
-/// The bytes of a file.
+/// The bytes of a file; those of an ONNX file with the weights that it keeps in files beside it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let hint = || format!("{}: cannot be read; check the path and its permissions", path.display());
     if path.is_dir() {
@@ -18,7 +18,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         "{}: expected at most {MAX_FILE_BYTES} bytes, found {len}; a network for a microcontroller is far smaller",
         path.display()
     );
-    std::fs::read(path).with_context(hint)
+    let bytes = std::fs::read(path).with_context(hint)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    onnx::with_external_data(bytes, folder).with_context(|| path.display().to_string())
 }
 
 /// The networks of a folder, as the end of a sentence: `: float.onnx, int8.onnx`.

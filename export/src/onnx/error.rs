@@ -57,8 +57,8 @@ pub enum OnnxError {
     },
     /// A tensor's data lies in another file.
     #[error(
-        "tensor `{tensor}` keeps its data in another file (`{location}`), and external data is refused, because a model \
-         file must not name paths to be opened. Save the model as one file (onnx.save(model, path, \
+        "tensor `{tensor}` keeps its data in another file (`{location}`); that is read for the weights of a model file, and from its own \
+         folder. Save the model as one file (torch.onnx.export(…, external_data=False), or onnx.save(model, path, \
          save_as_external_data=False))"
     )]
     ExternalData {
@@ -66,6 +66,19 @@ pub enum OnnxError {
         tensor: String,
         /// The path it names.
         location: String,
+    },
+    /// The file beside the model that a tensor names does not hold its data.
+    #[error(
+        "tensor `{tensor}` keeps its data in `{location}`; expected the name of a file in the model's folder that holds it, found {found}. Keep the \
+         two files together, or save the model as one file (torch.onnx.export(…, external_data=False))"
+    )]
+    ExternalFile {
+        /// The tensor.
+        tensor: String,
+        /// The file that it names.
+        location: String,
+        /// What is there.
+        found: String,
     },
     /// As many values as the dimensions say are not there.
     #[error(

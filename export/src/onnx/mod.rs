@@ -22,6 +22,7 @@
 
 mod attributes;
 mod error;
+mod external;
 mod operators;
 pub mod proto;
 mod read;
@@ -32,6 +33,7 @@ mod upgrade;
 mod write;
 
 pub use error::{FileError, OnnxError};
+pub use external::with_external_data;
 pub(crate) use operators::operator;
 pub use read::{from_bytes, from_file};
 pub use write::to_bytes;

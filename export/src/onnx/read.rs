@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::attributes::read_attributes;
 use super::error::{FileError, OnnxError};
+use super::external::with_external_data;
 use super::operators::{Form, read_op};
 use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::tensors::{read_tensor, read_value_info};
@@ -19,7 +20,7 @@ use crate::graph::passes::fuse_activation;
 use crate::graph::shape::{self, Shapes};
 use crate::graph::{Attribute, Attributes, DType, Graph, Node, Op, Tensor, ValueInfo};
 
-/// Reads an ONNX file.
+/// Reads an ONNX file, with the weights that it keeps in files beside it.
 ///
 /// # Errors
 /// The file cannot be read, is too large, or [`from_bytes`] refuses it; the message begins with the path.
@@ -33,7 +34,8 @@ pub fn from_file(path: impl AsRef<Path>) -> Result<Graph, FileError> {
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(open)?;
-    from_bytes(&bytes).map_err(|cause| FileError::Invalid { path: path.into(), cause })
+    let whole = with_external_data(bytes, path.parent().unwrap_or(Path::new("")));
+    whole.and_then(|bytes| from_bytes(&bytes)).map_err(|cause| FileError::Invalid { path: path.into(), cause })
 }
 
 /// Reads an ONNX model.

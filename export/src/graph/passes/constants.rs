@@ -77,6 +77,21 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_cut_to_bounds_of_their_type() {
+        let bytes = |dims: &[usize], values: &[i8]| Tensor::new(dims, crate::graph::Data::I8(values.to_vec()));
+        let w = || ("w", bytes(&[3], &[-128, 3, 127]));
+        let cut = |inputs: &[&str], bounds: &[(&str, Tensor)]| {
+            result(vec![node("last", other("Clip"), inputs)], &[&[w()], bounds].concat())
+        };
+        let both = [("low", bytes(&[], &[-7])), ("high", bytes(&[], &[7]))];
+        assert_eq!(cut(&["w", "low", "high"], &both), Some(bytes(&[3], &[-7, 3, 7])));
+        assert_eq!(cut(&["w", "", "high"], &both), Some(bytes(&[3], &[-128, 3, 7])));
+        assert_eq!(cut(&["w", "low"], &both), Some(bytes(&[3], &[-7, 3, 127])));
+        assert_eq!(cut(&["w", "high", "low"], &both), Some(bytes(&[3], &[-7; 3])), "crossed bounds give the upper one");
+        assert_eq!(cut(&["w", "low"], &[("low", Tensor::i64(&[], vec![-7]))]), None);
+    }
+
+    #[test]
     fn arrays_over_constants() {
         let m = || ("m", Tensor::i64(&[2, 3], vec![1, 2, 3, 4, 5, 6]));
         let i = |name, values: &[i64]| (name, Tensor::i64(&[values.len()], values.to_vec()));

@@ -4,6 +4,7 @@ use super::arrays::{expand, gather, strides, transpose as transposed};
 use super::rewriter::Rewriter;
 use super::transpose::{self, permutation};
 use super::window::plain;
+use crate::graph::attributes::positions;
 use crate::graph::{Graph, Node, Op, Tensor};
 
 /// The graph with every MatMul of rows by constant weights (and the Add of a bias) as Gemm.
@@ -85,12 +86,24 @@ pub(super) fn plain_form(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
 
 /// A linear layer over a flattened Transpose takes the values in their order before it, and its weights in that order.
 pub(super) fn absorb_transpose(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
-    let Op::Gemm { transposed: is_transposed } = node.op else { return None };
+    let is_transposed = match node.op {
+        Op::Gemm { transposed } => transposed,
+        Op::MatMul => false,
+        _ => return None,
+    };
     let flatten = rw.maker(node.input(0)?).filter(|maker| matches!(maker.op, Op::Flatten { axis: 1 }))?;
     let turn = rw.maker(flatten.input(0)?)?;
     let (perm, source) = (permutation(rw, turn)?, turn.input(0)?.to_string());
     let before = rw.sample_of(&source)?;
-    let weights = rw.constant(node, 1)?;
+    // Quantized weights stay so; one scale an input would have to be turned as well.
+    let dequantize = match rw.constant(node, 1) {
+        Some(_) => None,
+        None => Some(rw.maker(node.input(1)?)?.clone()).filter(|maker| keeps_inputs_alike(rw, maker, is_transposed)),
+    };
+    let (stored, weights) = match &dequantize {
+        Some(dequantize) => (dequantize.input(0)?, rw.constant(dequantize, 0)?),
+        None => (node.input(1)?, rw.constant(node, 1)?),
+    };
     let &[rows, columns] = weights.dims.as_slice() else { return None };
     // For each input of the layer in the order before the Transpose, where it stands behind it.
     let behind: Vec<usize> = perm[1..].iter().map(|&axis| before[axis - 1]).collect();
@@ -105,11 +118,28 @@ pub(super) fn absorb_transpose(rw: &mut Rewriter, node: &Node) -> Option<Vec<Nod
         gather(weights, &[before.as_slice(), &[columns]].concat(), &[steps.as_slice(), &[1]].concat(), 0)?
     };
     let turned = Tensor { dims: vec![rows, columns], ..turned };
-    let weights = rw.change_constant(node.input(1)?, turned);
+    let stored = stored.to_string();
     let flat = rw.part(node, "flat", Op::Flatten { axis: 1 }, &[&source]);
     let mut inputs = node.inputs.clone();
-    (inputs[0], inputs[1]) = (flat.outputs[0].clone(), weights);
-    Some(vec![flat, Node { inputs, ..node.clone() }])
+    inputs[0] = flat.outputs[0].clone();
+    let Some(mut dequantize) = dequantize else {
+        inputs[1] = rw.change_constant(&stored, turned);
+        return Some(vec![flat, Node { inputs, ..node.clone() }]);
+    };
+    dequantize.inputs[0] = rw.add_constant(&format!("{stored}.turned"), turned);
+    dequantize.name = rw.fresh(&format!("{}.turned", dequantize.name));
+    dequantize.outputs = vec![rw.fresh(&format!("{}.turned", node.input(1)?))];
+    inputs[1] = dequantize.outputs[0].clone();
+    Some(vec![dequantize, flat, Node { inputs, ..node.clone() }])
+}
+
+/// Whether a node dequantizes a matrix with one scale for all inputs of a row.
+fn keeps_inputs_alike(rw: &Rewriter, node: &Node, is_transposed: bool) -> bool {
+    let Op::Dequantize { axis } = node.op else { return false };
+    let inputs = usize::from(is_transposed);
+    let is_along_outputs = positions(&[axis], 2).is_some_and(|axes| axes != [inputs]);
+    let single = |position| rw.constant(node, position).is_none_or(|tensor| tensor.data.len() == 1);
+    rw.constant(node, 1).is_some() && (is_along_outputs || single(1) && single(2))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::reshape::{is_reshape, reshaped};
 use super::rewriter::Rewriter;
 use super::sink::only_operand;
+use super::transpose::{is_step_of_one_scale, permutation};
 use crate::graph::attributes::positions;
 use crate::graph::{Attribute, Node, Op, Tensor, Window, shape};
 
@@ -149,6 +150,30 @@ pub(super) fn declare_input(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>>
     rw.bypass(node)
 }
 
+/// So is one that is turned next, also where it is quantized before it is reshaped: a Transpose finds its way to the input only then.
+pub(super) fn declare_turned_input(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
+    permutation(rw, node)?;
+    let reshape = rw.sole_maker(node, 0).filter(|maker| is_reshape(&maker.op))?;
+    let (mut x, to) = (reshape.input(0)?.to_string(), rw.sample(node, 0)?);
+    let mut steps = Vec::new();
+    while !rw.is_input(&x) {
+        let step = rw.maker(&x).filter(|maker| steps.len() < 2 && is_step_of_one_scale(rw, maker))?;
+        (rw.readers(&x) == 1).then_some(())?;
+        steps.push(step.clone());
+        x = step.input(0)?.to_string();
+    }
+    (rw.readers(&x) == 1 && matches!(to.len(), 2 | 3)).then_some(())?;
+    rw.declare_input(&x, &to, super::SAME_ORDER)?;
+    steps.reverse();
+    for step in &mut steps {
+        step.inputs[0] = x;
+        x = rw.fresh(&format!("{}.shaped", step.outputs.first()?));
+        (step.name, step.outputs) = (rw.fresh(&format!("{}.shaped", step.name)), vec![x.clone()]);
+    }
+    steps.push(Node { inputs: vec![x], ..node.clone() });
+    Some(steps)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rewriter::rewrite;
@@ -245,6 +270,29 @@ mod tests {
         let tall = Window { kernel: [3, 1], strides: [2, 1], dilations: [1, 1], pads: [1, 0, 0, 0] };
         assert_eq!(upright.nodes[2].op, Op::MaxPool { window: tall });
         assert_eq!(shape::display(&upright.inputs[0].shape), "batch×2×9×1");
+    }
+
+    /// Twelve values as three channels of four, each behind the other.
+    #[test]
+    fn a_quantized_input_is_declared_as_the_map_that_it_becomes() {
+        let turn = with("Transpose", &[("perm", ints(&[0, 3, 1, 2]))]);
+        let nodes = vec![
+            node("q", Op::Quantize { axis: 1 }, &["x", "s", "z"]),
+            node("dq", Op::Dequantize { axis: 1 }, &["q.out", "s", "z"]),
+            node("map", Op::Reshape, &["dq.out", "shape"]),
+            node("turn", turn, &["map.out"]),
+            node("relu", Op::Relu, &["turn.out"]),
+        ];
+        let constants = [
+            ("s", Tensor::f32(&[], vec![0.5])),
+            ("z", Tensor::new(&[], crate::graph::Data::I8(vec![0]))),
+            ("shape", Tensor::i64(&[4], vec![-1, 1, 4, 3])),
+        ];
+        let graph = graph(&[12], nodes, &constants);
+        let declared = rewrite(&graph, &[reshape::recognize, declare_turned_input]);
+        assert_eq!(shape::display(&declared.inputs[0].shape), "batch×1×4×3");
+        let names: Vec<&str> = declared.nodes.iter().map(|node| node.op.name()).collect();
+        assert_eq!(names, ["QuantizeLinear", "DequantizeLinear", "Transpose", "Relu"]);
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod pad;
 mod reduce;
 mod reshape;
 mod rewriter;
+mod scikit;
 mod select;
+mod shuffle;
 mod sink;
 mod softmax;
 mod supported;
@@ -35,20 +37,23 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 28] = [
+const FORMS: [Rule; 31] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
     bounds::prelu,
     bounds::sum,
+    scikit::scaler,
     concat::from_front,
     softmax::from_flattening,
     softmax::behind_flatten,
     reshape::recognize,
     lift::declare_input,
+    lift::declare_turned_input,
     pad::simplify,
     pad::behind_move,
     transpose::simplify,
+    shuffle::recognize,
     sink::sink,
     sink::pool_before_reshape,
     lift::lift,
@@ -111,6 +116,7 @@ const BATCH: &str = "batch";
 /// The graph in the fewest forms: two-dimensional windows with everything written out, one kind of linear layer, one of flattening, constants computed,
 /// normalization and arithmetic with constants in the layers' weights, nothing that nobody reads. Any batch, where the file allows it.
 pub fn normalize(graph: &Graph) -> Graph {
+    let graph = &scikit::without_labels(graph);
     let fixed = match graph.inputs.first().and_then(|input| input.shape.first()) {
         Some(Dim::Fixed(batch)) => Some(*batch),
         _ => None,

@@ -5,19 +5,22 @@ use super::rewriter::Rewriter;
 use super::transpose::{self, permutation};
 use super::window::plain;
 use crate::graph::attributes::positions;
-use crate::graph::{Activation, Node, Op, Tensor};
+use crate::graph::{Activation, Attribute, Node, Op, Tensor};
 
-/// A constant padding by whole rows and columns.
+/// A padding by whole rows and columns.
 struct Padding {
     /// Added before each axis, then after each.
     amounts: Vec<usize>,
-    value: f32,
+    /// What is added; copies of the edge where there is none.
+    value: Option<f32>,
 }
 
 impl Padding {
     /// What a Pad adds; none where it is of another kind, cuts, or is not constant.
     fn of(rw: &Rewriter, node: &Node) -> Option<Self> {
-        (node.op.other("Pad")?.text("mode", "constant")? == "constant").then_some(())?;
+        let attributes = node.op.other("Pad")?;
+        let mode = attributes.text("mode", "constant")?;
+        matches!(mode, "constant" | "edge").then_some(())?;
         let rank = rw.info(node.input(0)?)?.shape.len();
         let given = rw.constant(node, 1)?.as_i64()?;
         let axes = match node.input(3) {
@@ -32,8 +35,9 @@ impl Padding {
             }
         }
         let value = match node.input(2) {
-            Some(_) => *rw.constant(node, 2)?.as_f32()?.first()?,
-            None => 0.0,
+            _ if mode == "edge" => None,
+            Some(_) => Some(*rw.constant(node, 2)?.as_f32()?.first()?),
+            None => Some(0.0),
         };
         Some(Self { amounts, value })
     }
@@ -93,9 +97,13 @@ pub(super) fn behind_move(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
 fn pad(rw: &mut Rewriter, node: &Node, x: &str, padding: &Padding) -> Node {
     let amounts: Vec<i64> = padding.amounts.iter().map(|&amount| amount as i64).collect();
     let pads = rw.add_constant(&format!("{}.pads", node.name), Tensor::i64(&[amounts.len()], amounts));
-    let value = rw.add_constant(&format!("{}.value", node.name), Tensor::f32(&[], vec![padding.value]));
-    let constant = Op::Other { op_type: "Pad".into(), attributes: Default::default() };
-    Node { op: constant, inputs: vec![x.into(), pads, value], ..node.clone() }
+    let mut inputs = vec![x.into(), pads];
+    let mode = if padding.value.is_some() { "constant" } else { "edge" };
+    if let Some(value) = padding.value {
+        inputs.push(rw.add_constant(&format!("{}.value", node.name), Tensor::f32(&[], vec![value])));
+    }
+    let attributes = [("mode".to_string(), Attribute::Text(mode.into()))].into();
+    Node { op: Op::Other { op_type: "Pad".into(), attributes }, inputs, ..node.clone() }
 }
 
 /// A window after a Pad whose value is what its own padding means has that padding too.
@@ -105,8 +113,8 @@ pub(super) fn absorb(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let (edges, source) = (padding.edges()?, pad.input(0)?.to_string());
     let mut op = node.op.clone();
     let window = match &mut op {
-        Op::Conv { window, .. } if padding.value == 0.0 => window,
-        Op::AveragePool { window, count_include_pad } if padding.value == 0.0 => {
+        Op::Conv { window, .. } if padding.value == Some(0.0) => window,
+        Op::AveragePool { window, count_include_pad } if padding.value == Some(0.0) => {
             // What was padded before counted as values.
             (*count_include_pad || window.pads == [0; 4]).then_some(())?;
             window.reaches_beyond(edges).then_some(())?;
@@ -114,10 +122,15 @@ pub(super) fn absorb(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
             window
         }
         Op::MaxPool { window } => {
-            let never_wins = padding.value < -1e38;
-            // Zero under values of which none is below it wins only where they are zero as well.
-            let is_least = padding.value == 0.0 && window.dilations == [1; 2] && is_not_negative(rw, &source);
-            (window.reaches_beyond(edges) && (never_wins || is_least)).then_some(())?;
+            let is_dense = window.dilations == [1; 2];
+            let changes_nothing = match padding.value {
+                Some(value) if value < -1e38 => true,
+                // Zero under values of which none is below it wins only where they are zero as well.
+                Some(value) => value == 0.0 && is_dense && is_not_negative(rw, &source),
+                // A window that reaches a copy of the edge reaches the edge.
+                None => is_dense,
+            };
+            (window.reaches_beyond(edges) && changes_nothing).then_some(())?;
             window
         }
         _ => return None,
@@ -150,7 +163,7 @@ fn is_not_negative(rw: &Rewriter, value: &str) -> bool {
 
 /// A Pad that no window took: a convolution of one pixel whose padding it is.
 pub(super) fn into_copy(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
-    let padding = Padding::of(rw, node).filter(|p| p.value == 0.0)?;
+    let padding = Padding::of(rw, node).filter(|p| p.value == Some(0.0))?;
     let [channels, _, _] = rw.sample(node, 0)?[..] else { return None };
     let window = crate::graph::Window { pads: padding.edges()?, ..plain([1, 1]) };
     let weights = Tensor::f32(&[channels, 1, 1, 1], vec![1.0; super::arrays::len(&[channels], 0)?]);
@@ -218,6 +231,27 @@ mod tests {
         assert_eq!(listing(&with(0.0, mean([3, 3]))), [("pool", "AveragePool")]);
         let max = |kernel| with(f32::NEG_INFINITY, Op::MaxPool { window: plain(kernel) }).nodes.len();
         assert_eq!([max([2, 2]), max([3, 3])], [2, 1]);
+    }
+
+    #[test]
+    fn copies_of_the_edge_go_into_a_maximum() {
+        let with = |pads: [i64; 4], dilations, op: fn(Window) -> Op| {
+            let [top, left, bottom, right] = pads;
+            let pads = ("pads", Tensor::i64(&[8], vec![0, 0, top, left, 0, 0, bottom, right]));
+            let edge = [("mode".to_string(), Attribute::Text("edge".into()))].into();
+            let pad = Op::Other { op_type: "Pad".into(), attributes: edge };
+            let pool = op(Window { dilations, ..plain([2, 2]) });
+            let nodes = vec![node("pad", pad, &["x", "pads"]), node("pool", pool, &["pad.out"])];
+            rewrite(&graph(&[3, 6, 6], nodes, &[pads]), &[simplify, absorb, into_copy]).nodes
+        };
+        let max = |window| Op::MaxPool { window };
+        let taken = with([0, 0, 1, 1], [1; 2], max);
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].op, Op::MaxPool { window: Window { pads: [0, 0, 1, 1], ..plain([2, 2]) } });
+        assert_eq!(with([0, 0, 2, 0], [1; 2], max).len(), 2, "a window of copies alone");
+        assert_eq!(with([0, 0, 1, 1], [2; 2], max).len(), 2, "a window that steps over the edge");
+        let mean = |window| Op::AveragePool { window, count_include_pad: false };
+        assert_eq!(with([0, 0, 1, 1], [1; 2], mean)[0].op.name(), "Pad");
     }
 
     /// Rows above, channels last; and time before, in one dimension.

@@ -70,14 +70,20 @@ fn channels(rw: &Rewriter, node: &Node) -> Option<usize> {
 }
 
 /// `output`, made of some channels of what `node` reads.
-fn take(rw: &mut Rewriter, node: &Node, taken: &[usize], channels: usize, output: &str) -> Option<Vec<Node>> {
+pub(super) fn take(
+    rw: &mut Rewriter,
+    node: &Node,
+    taken: &[usize],
+    channels: usize,
+    output: &str,
+) -> Option<Vec<Node>> {
     let dims = [taken.len(), channels, 1, 1];
     (arrays::len(&dims, 0)? > 0).then_some(())?;
     let is_taken = taken.iter().flat_map(|&channel| (0..channels).map(move |c| c == channel));
     let x = node.input(0)?.to_string();
     let name = rw.fresh(&format!("{}.{output}", node.name));
     let op = Op::Conv { window: plain([1, 1]), groups: 1 };
-    if !rw.maker(&x).is_some_and(|maker| matches!(maker.op, Op::Dequantize { .. })) {
+    if !is_quantized(rw, &x) {
         let weights = Tensor::f32(&dims, is_taken.map(|taken| f32::from(u8::from(taken))).collect());
         let weights = rw.add_constant(&format!("{name}.weight"), weights);
         return Some(vec![Node::new(&name, op, &[&x, &weights], output)]);
@@ -91,38 +97,122 @@ fn take(rw: &mut Rewriter, node: &Node, taken: &[usize], channels: usize, output
     Some(vec![weights, conv])
 }
 
-/// A convolution that alone reads a part of the channels reads them all, with zeros for the others, where that costs no more than taking them.
+/// Whether a value is on a quantized tensor's steps: a DequantizeLinear makes it, or a choice of such channels.
+fn is_quantized(rw: &Rewriter, value: &str) -> bool {
+    let dequantizes = |node: &Node| matches!(node.op, Op::Dequantize { .. });
+    let of_steps = |node: &Node| {
+        let weights = node.input(1).and_then(|weights| rw.maker(weights));
+        weights.is_some_and(dequantizes) && taken(rw, node).is_some()
+    };
+    rw.maker(value).is_some_and(|maker| dequantizes(maker) || of_steps(maker))
+}
+
+/// A convolution that alone reads a part of the channels reads them all, with zeros for the others, where that costs no more than taking them. One
+/// that reads all of them in another order always does.
 pub(super) fn absorb(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let Op::Conv { window, groups: 1 } = node.op else { return None };
-    let maker = rw.sole_maker(node, 0)?.clone();
+    let maker = rw.maker(node.input(0)?)?.clone();
     let (taken, channels) = taken(rw, &maker)?;
-    let weights = rw.constant(node, 1)?;
+    let Kernel { weights, zero, dequantize } = Kernel::of(rw, node)?;
     let &[outputs, inputs, height, width] = weights.dims.as_slice() else { return None };
-    let (values, taps) = (weights.as_f32()?, height.checked_mul(width)?);
+    let taps = height.checked_mul(width)?;
     let more = outputs.checked_mul(taps)?.checked_mul(channels.checked_sub(inputs)?)?;
-    (inputs == taken.len() && window.kernel == [height, width] && more <= inputs * channels).then_some(())?;
-    let mut wide = vec![0.0; arrays::len(&[outputs, channels, height, width], 0)?];
-    for (i, &value) in values.iter().enumerate() {
+    let is_sole = rw.readers(node.input(0)?) == 1 && more <= inputs * channels;
+    (inputs == taken.len() && window.kernel == [height, width] && (more == 0 || is_sole)).then_some(())?;
+    // The place of a weight for each channel; behind the last one stands a zero.
+    let mut places = vec![weights.data.len(); arrays::len(&[outputs, channels, height, width], 0)?];
+    for i in 0..weights.data.len() {
         let (output, input, tap) = (i / (inputs * taps), i / taps % inputs, i % taps);
-        wide[(output * channels + taken[input]) * taps + tap] += value;
+        let place = &mut places[(output * channels + taken[input]) * taps + tap];
+        (*place == weights.data.len()).then_some(())?;
+        *place = i;
     }
+    let wide = Tensor {
+        dims: vec![outputs, channels, height, width],
+        data: arrays::pick(&with(&weights.data, zero), &places),
+    };
     let mut inputs = node.inputs.clone();
     inputs[0] = maker.input(0)?.to_string();
-    inputs[1] = rw.change_constant(&inputs[1], Tensor::f32(&[outputs, channels, height, width], wide));
-    Some(vec![Node { inputs, ..node.clone() }])
+    let Some(dequantize) = dequantize else {
+        inputs[1] = rw.change_constant(&inputs[1], wide);
+        return Some(vec![Node { inputs, ..node.clone() }]);
+    };
+    let mut stored = dequantize.inputs.clone();
+    stored[0] = rw.add_constant(&format!("{}.wide", stored[0]), wide);
+    let stored: Vec<&str> = stored.iter().map(String::as_str).collect();
+    let weights = rw.part(node, "weight", dequantize.op, &stored);
+    inputs[1] = weights.outputs[0].clone();
+    Some(vec![weights, Node { inputs, ..node.clone() }])
+}
+
+/// The values and one more.
+fn with(data: &Data, zero: i8) -> Data {
+    fn more<T: Copy>(values: &[T], zero: T) -> Vec<T> {
+        [values, &[zero]].concat()
+    }
+    match data {
+        Data::F32(values) => Data::F32(more(values, zero.into())),
+        Data::I8(values) => Data::I8(more(values, zero)),
+        Data::U8(values) => Data::U8(more(values, zero as u8)),
+        Data::I32(values) => Data::I32(more(values, zero.into())),
+        Data::I64(values) => Data::I64(more(values, zero.into())),
+    }
+}
+
+/// The weights of a convolution: a constant, or one behind a DequantizeLinear that does not scale its input channels.
+struct Kernel {
+    weights: Tensor,
+    /// The stored value of zero, as the bits of a byte.
+    zero: i8,
+    dequantize: Option<Node>,
+}
+
+impl Kernel {
+    fn of(rw: &Rewriter, node: &Node) -> Option<Self> {
+        if let Some(weights) = rw.constant(node, 1) {
+            weights.as_f32()?;
+            return Some(Self { weights: weights.clone(), zero: 0, dequantize: None });
+        }
+        let maker = rw.maker(node.input(1)?)?;
+        let Op::Dequantize { axis } = maker.op else { return None };
+        let weights = rw.constant(maker, 0)?.clone();
+        (rw.constant(maker, 1)?.data.len() == 1 || positions(&[axis], weights.dims.len())? == [0]).then_some(())?;
+        let zero = match maker.input(2).map(|_| rw.constant(maker, 2).map(|zero| &zero.data)) {
+            None => 0,
+            Some(Some(Data::I8(zeros))) => alike(zeros)?,
+            Some(Some(Data::U8(zeros))) => alike(zeros)? as i8,
+            Some(_) => return None,
+        };
+        Some(Self { weights, zero, dequantize: Some(maker.clone()) })
+    }
+}
+
+/// The one value that all are.
+fn alike<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
+    let first = *values.first()?;
+    values.iter().all(|&value| value == first).then_some(first)
 }
 
 /// Which channels a convolution takes, and of how many, if that is all it does.
 fn taken(rw: &Rewriter, node: &Node) -> Option<(Vec<usize>, usize)> {
     (node.op == Op::Conv { window: plain([1, 1]), groups: 1 } && node.input(2).is_none()).then_some(())?;
-    let weights = rw.constant(node, 1)?;
-    let channels = *weights.dims.get(1).filter(|&&channels| channels > 0)?;
-    let one = |row: &[f32]| {
-        let taken = row.iter().position(|&w| w == 1.0)?;
+    let (dims, weights, one) = match rw.constant(node, 1) {
+        Some(weights) => (&weights.dims, weights.as_f32()?.to_vec(), 1.0),
+        None => {
+            let maker = rw.maker(node.input(1)?).filter(|maker| matches!(maker.op, Op::Dequantize { .. }))?;
+            let is_step = rw.constant(maker, 1)?.as_f32()? == [STEP.1];
+            let stored = rw.constant(maker, 0).filter(|_| is_step)?;
+            let Data::I8(steps) = &stored.data else { return None };
+            (&stored.dims, steps.iter().map(|&step| step.into()).collect(), f32::from(STEP.0))
+        }
+    };
+    let channels = *dims.get(1).filter(|&&channels| channels > 0)?;
+    let chosen = |row: &[f32]| {
+        let taken = row.iter().position(|&w| w == one)?;
         let others = row.iter().enumerate().all(|(channel, &w)| channel == taken || w == 0.0);
         others.then_some(taken)
     };
-    Some((weights.as_f32()?.chunks(channels).map(one).collect::<Option<_>>()?, channels))
+    Some((weights.chunks(channels).map(chosen).collect::<Option<_>>()?, channels))
 }
 
 #[cfg(test)]

@@ -115,6 +115,7 @@ impl Look<'_> {
         match &node.op {
             // What it would be in another place cannot be said behind a node without a shape: that one is named.
             Op::Other { op_type, .. } if self.is_behind_unknown(node) && HAS_FORMS.contains(&op_type.as_str()) => None,
+            Op::Other { op_type, .. } if op_type.starts_with("qonnx.") || op_type.starts_with("onnx.brevitas") => Some(instead(op_type).into()),
             Op::Other { .. } if !node.inputs.is_empty() && node.inputs.iter().all(|i| self.is_constant(i)) => Some(format!(
                 "it computes a constant that is not computed here, or one of more than {MOST_GROWN} values: compute it in the exporter (onnxsim does)"
             )),
@@ -122,6 +123,7 @@ impl Look<'_> {
             Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !constant_weights(self.graph, node) => {
                 Some("its weights are computed, and constant ones are expected".into())
             }
+            Op::MatMul | Op::Gemm { .. } | Op::Add | Op::Mul | Op::BatchNorm { .. } if self.is_behind_unknown(node) => None,
             // Of a quantized network the reader of its form says more.
             _ if self.is_quantized() => None,
             Op::Gemm { .. } if self.graph.constant(node, 2).is_some_and(|bias| bias.dims.len() != 1) => {
@@ -177,8 +179,13 @@ const HAS_FORMS: [&str; 19] = [
     "Unsqueeze",
 ];
 
+/// Most numbers of a list that an error shows.
+const MOST_SHOWN: usize = 8;
+
 fn show(value: &Attribute) -> Option<String> {
     Some(match value {
+        Attribute::Ints(values) if values.len() > MOST_SHOWN => format!("{} numbers", values.len()),
+        Attribute::Floats(values) if values.len() > MOST_SHOWN => format!("{} numbers", values.len()),
         Attribute::Int(value) => value.to_string(),
         Attribute::Float(value) => value.to_string(),
         Attribute::Text(value) => value.clone(),
@@ -201,7 +208,14 @@ fn instead(op_type: &str) -> &'static str {
     if op_type.ends_with(BEFORE_OPSET_13) {
         return "it spans several dimensions: export again with opset 13 or later";
     }
+    if op_type.starts_with("qonnx.") || op_type.starts_with("onnx.brevitas") {
+        return "QONNX has operators of its own: export with brevitas.export.export_onnx_qcdq, which writes QuantizeLinear and DequantizeLinear";
+    }
     match op_type {
+        "ai.onnx.ml.Scaler" => "expected rows N×K, with one offset and scale or K of them",
+        "ai.onnx.ml.ZipMap" | "ai.onnx.ml.ArrayFeatureExtractor" => {
+            "labels are left off only beside the probabilities that they are found from: convert the classifier with its probabilities"
+        }
         "Conv" => "expected one or two spatial dimensions of fixed size and constant weights",
         "MaxPool" => "expected one or two spatial dimensions of fixed size, and no second output",
         "AveragePool" => {
@@ -230,7 +244,9 @@ fn instead(op_type: &str) -> &'static str {
         "Sub" | "Sum" | "Mean" | "Max" | "Min" => {
             "expected values of one shape, or a constant of one value or one a channel"
         }
-        "Pad" => "expected constant zeros by whole rows and columns (mode = constant, no negative pads)",
+        "Pad" => {
+            "expected constant zeros by whole rows and columns (mode = constant, no negative pads), or copies of the edge before a MaxPool"
+        }
         "Transpose" => "only the channels' place may change, and only up to a dense layer or an end of the network",
         "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => {
             "expected a constant shape that keeps the batch first; check that the input's size is fixed"

@@ -56,8 +56,34 @@ pub(super) fn same_axes(from: &[usize], to: &[usize]) -> Option<Vec<(usize, usiz
     same.then(|| outer.into_iter().zip(inner).collect())
 }
 
-/// Most operators between the network's input and the Transpose that is to be moved there: scalings of pixels.
-const MOST_SCALINGS: usize = 8;
+/// Most operators between the network's input and the Transpose that is to be moved there: scalings of pixels, and their quantization.
+const MOST_SCALINGS: usize = 16;
+
+/// The operand of arithmetic with constants, or of a step to or from bytes of one scale.
+fn scaled_operand(rw: &Rewriter, node: &Node) -> Option<usize> {
+    if is_step_of_one_scale(rw, node) {
+        return Some(0);
+    }
+    let [left, right] = node.inputs.as_slice() else { return None };
+    let beside_one_value = || {
+        let operand = if is_one_stored_value(rw, left) { 1 } else { 0 };
+        let is_beside = is_one_stored_value(rw, left) != is_one_stored_value(rw, right);
+        (is_beside && matches!(node.op, Op::Add | Op::Mul)).then_some(operand)
+    };
+    sink::only_operand(rw, node).or_else(beside_one_value)
+}
+
+/// A QuantizeLinear or DequantizeLinear that treats all values alike.
+pub(super) fn is_step_of_one_scale(rw: &Rewriter, node: &Node) -> bool {
+    let is_step = matches!(node.op, Op::Quantize { .. } | Op::Dequantize { .. });
+    is_step && rw.constant(node, 1).is_some_and(|scale| scale.data.len() == 1)
+}
+
+/// Whether a DequantizeLinear of a constant makes a single value.
+fn is_one_stored_value(rw: &Rewriter, value: &str) -> bool {
+    let stored = rw.maker(value).filter(|maker| matches!(maker.op, Op::Dequantize { .. }));
+    stored.and_then(|maker| rw.constant(maker, 0)).is_some_and(|constant| constant.data.len() == 1)
+}
 
 /// The network's input is declared in the order in which its only reader wants it; arithmetic with constants in between follows.
 fn at_the_input(rw: &mut Rewriter, node: &Node, x: &str, perm: &[usize], to: &[usize]) -> Option<Vec<Node>> {
@@ -65,7 +91,7 @@ fn at_the_input(rw: &mut Rewriter, node: &Node, x: &str, perm: &[usize], to: &[u
     let mut value = x.to_string();
     while !rw.is_input(&value) {
         let maker = rw.maker(&value).filter(|_| scalings.len() < MOST_SCALINGS && rw.readers(&value) == 1)?.clone();
-        let operand = sink::only_operand(rw, &maker).filter(|_| maker.inputs.len() == 2)?;
+        let operand = scaled_operand(rw, &maker)?;
         value = maker.input(operand)?.to_string();
         scalings.push((maker, operand));
     }
@@ -75,8 +101,10 @@ fn at_the_input(rw: &mut Rewriter, node: &Node, x: &str, perm: &[usize], to: &[u
     let mut turned: Vec<Node> = Vec::new();
     let mut last = value.clone();
     for (mut scaling, operand) in scalings.into_iter().rev() {
-        for position in (0..scaling.inputs.len()).filter(|&position| position != operand) {
-            let constant = sink::turned(rw.constant(&scaling, position)?, perm)?;
+        let keeps_constants = is_step_of_one_scale(rw, &scaling);
+        for position in (0..scaling.inputs.len()).filter(|&position| position != operand && !keeps_constants) {
+            let Some(constant) = rw.constant(&scaling, position) else { continue };
+            let constant = sink::turned(constant, perm)?;
             scaling.inputs[position] = rw.add_constant(&format!("{}.turned", scaling.inputs[position]), constant);
         }
         scaling.inputs[operand] = last;
@@ -169,6 +197,35 @@ mod tests {
         assert_eq!(shape::display(&declared.inputs[0].shape), "batch×2×4×5");
         assert_eq!(declared.initializers["shift.turned"], Tensor::f32(&[1, 2, 1, 1], vec![3.0, 4.0]));
         assert_eq!(shape::display(&shape::infer(&declared).unwrap()["relu.out"].shape), "batch×2×4×5");
+    }
+
+    /// Pixels quantized, doubled by a stored constant, quantized again, then turned.
+    #[test]
+    fn quantization_at_the_input_follows_it() {
+        let byte = |value| Tensor::new(&[], crate::graph::Data::I8(vec![value]));
+        let constants = [
+            ("s", Tensor::f32(&[], vec![0.5])),
+            ("z", byte(-128)),
+            ("two", byte(4)),
+            ("scales", Tensor::f32(&[2], vec![0.5, 0.25])),
+        ];
+        let with = |scale: &str| {
+            let nodes = vec![
+                node("q", Op::Quantize { axis: 1 }, &["x", scale, "z"]),
+                node("dq", Op::Dequantize { axis: 1 }, &["q.out", scale, "z"]),
+                node("stored", Op::Dequantize { axis: 0 }, &["two", "s"]),
+                node("double", Op::Mul, &["dq.out", "stored.out"]),
+                node("q2", Op::Quantize { axis: 1 }, &["double.out", "s", "z"]),
+                node("t", op(&[0, 3, 1, 2]), &["q2.out"]),
+                node("relu", Op::Relu, &["t.out"]),
+            ];
+            simplified(&graph(&[4, 5, 2], nodes, &constants))
+        };
+        let declared = with("s");
+        assert!(declared.nodes.iter().all(|node| node.op.name() != "Transpose"), "{:?}", listing(&declared));
+        assert_eq!(shape::display(&declared.inputs[0].shape), "batch×2×4×5");
+        assert_eq!(with("scales").inputs[0].shape.len(), 4);
+        assert_eq!(shape::display(&with("scales").inputs[0].shape), "batch×4×5×2", "one scale a row");
     }
 
     #[test]

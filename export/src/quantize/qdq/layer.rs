@@ -45,6 +45,16 @@ impl Layer {
         Err(QuantizeError::form(&self.node, expected, format!("{beyond} of {} beyond", self.steps.len())))
     }
 
+    /// Whether each output is one of the input's channels.
+    fn chooses(&self) -> bool {
+        let [_, channels, height, width] = self.shape;
+        let one = |(row, &scale): (&[i64], &f32)| {
+            let mut weights = row.iter().filter(|&&step| step != 0);
+            weights.next().is_some_and(|&step| step as f32 * scale == 1.0) && weights.next().is_none()
+        };
+        height * width == 1 && channels > 0 && self.steps.chunks(channels).zip(&self.scales).all(one)
+    }
+
     /// How many are not.
     pub fn beyond(&self) -> usize {
         self.steps.iter().filter(|step| step.abs() > LARGEST).count()
@@ -117,13 +127,15 @@ impl Constants<'_> {
         Ok(Some(Layer { shape: [*groups, 1, 1, 1], steps, scales, node: node.name.clone() }))
     }
 
-    /// Whether a layer gives its input, or zero.
+    /// Whether a layer gives its input, or zero: each channel, or some of them.
     pub fn is_copy(&self, node: &Node) -> bool {
         let ones =
             |weights: &Tensor| weights.as_f32().is_some_and(|factors| factors.iter().all(|&factor| factor == 1.0));
-        node.inputs.len() == 2
-            && self.factors(node).is_ok_and(|f| f.is_some())
-            && self.graph.constant(node, 1).is_some_and(ones)
+        let copies = || {
+            self.factors(node).is_ok_and(|f| f.is_some()) && self.graph.constant(node, 1).is_some_and(ones)
+                || self.layer(node).is_ok_and(|layer| layer.chooses())
+        };
+        node.inputs.len() == 2 && matches!(node.op, Op::Conv { .. }) && copies()
     }
 
     /// Biases at scale x·w: stored ones as they are where that is their scale, others to the nearest.

@@ -28,6 +28,8 @@ mod float;
 mod fold;
 mod gates;
 mod layer;
+mod moves;
+mod narrow;
 mod operator_form;
 mod pads;
 mod read;

@@ -89,7 +89,9 @@ impl Rewriter {
 
     /// The one step of all that an operator reads, where it moves bytes as they are.
     fn moved_step(&self, node: &Node) -> Option<Step> {
-        let activations = node.inputs.iter().filter(|value| !self.new.initializers.contains_key(*value));
+        // What other operators read beside their first input says where to, not what.
+        let operands = if matches!(node.op, Op::Concat { .. }) { node.inputs.len() } else { 1 };
+        let activations = node.inputs.iter().take(operands).filter(|v| !self.new.initializers.contains_key(*v));
         let mut steps = activations.map(|value| self.steps.get(value));
         let first = steps.next()??;
         let pads_zero = || {

@@ -18,7 +18,7 @@ use super::constants::Constants;
 use super::float::{complaint, reason_against};
 use super::fold::fold_bounds;
 use super::value::{Maker, Value, Waiting, commutes};
-use super::{bias, gates, operator_form, pads, tail, turn};
+use super::{bias, gates, moves, narrow, operator_form, pads, tail, turn};
 use crate::graph::{Graph, Node, Op, passes};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,8 @@ pub(super) type Result<T> = std::result::Result<T, QuantizeError>;
 /// [`QuantizeError::Form`] with the node, what the form asks for, and what is there; [`QuantizeError::Float`] with all
 /// the operators that work on floats.
 pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
-    let graph = &gates::fuse(&pads::absorb(&bias::absorb(&turn::absorb(&operator_form::to_qdq(graph)))));
+    let graph = &moves::unwrap(&narrow::absorb(&operator_form::to_qdq(graph)));
+    let graph = &gates::fuse(&pads::absorb(&bias::absorb(&turn::absorb(graph))));
     let graph = &tail::cut(&passes::normalize(graph));
     let (input, output) = interface(graph)?;
     let mut reader = Reader::new(graph)?;
@@ -242,10 +243,8 @@ impl<'g> Reader<'g> {
         let Waiting { maker, commuting } = waiting;
         let name = |last: bool, value: &'g str| if last { made.to_string() } else { value.to_string() };
         let mut id = match maker {
-            Maker::Caller => {
-                let input = &self.graph.inputs[0].name;
-                self.tensor(&name(commuting.is_empty(), input), affine)?
-            }
+            // Under the file's own name: the metadata says by it what the network takes.
+            Maker::Caller => self.tensor(&self.graph.inputs[0].name, affine)?,
             Maker::Operator { node, inputs, bounds } => {
                 let inputs = self.twice_where_needed(node, inputs)?;
                 let op = self.int8_form(node, &inputs, bounds.clamp(affine))?;
@@ -291,9 +290,9 @@ impl<'g> Reader<'g> {
         Ok(self.tensors.len() - 1)
     }
 
-    /// Names a tensor after its int8 value, where it was named after the float one.
+    /// Names a tensor after its int8 value, where it was named after the float one and is not the input.
     fn rename(&mut self, id: TensorId, real: &str, made: &str) {
-        if self.tensors[id].name == real {
+        if self.tensors[id].name == real && real != self.graph.inputs[0].name {
             self.tensors[id].name = tensor_name(made).into();
         }
     }

@@ -40,6 +40,7 @@ pub(super) fn evaluate(op: &Op, inputs: &[Option<&Tensor>]) -> Option<Tensor> {
                 "Sqrt" => reals(first, f32::sqrt),
                 "Exp" => reals(first, f32::exp),
                 "Reciprocal" => reals(first, f32::recip),
+                "Clip" => clip(first, [input(1), input(2)]),
                 "Cast" => cast(first, attributes.int("to", 0)?),
                 "Transpose" => {
                     let reversed = (0..first.dims.len()).rev().collect();
@@ -78,6 +79,34 @@ fn elementwise(
 fn reals(tensor: &Tensor, function: fn(f32) -> f32) -> Option<Tensor> {
     let values = tensor.as_f32()?.iter().map(|&x| function(x)).collect();
     Some(Tensor { dims: tensor.dims.clone(), data: Data::F32(values) })
+}
+
+/// Integers within bounds of their own type, each of which may be absent: where weights of fewer bits are cut.
+fn clip(tensor: &Tensor, bounds: [Option<&Tensor>; 2]) -> Option<Tensor> {
+    let bound = |position: usize, absent: i64| match bounds[position].map(|bound| &bound.data) {
+        None => Some(absent),
+        Some(bound) if bound.dtype() == tensor.data.dtype() => integers(bound).filter(|b| b.len() == 1).map(|b| b[0]),
+        Some(_) => None,
+    };
+    let (low, high) = (bound(0, i64::MIN)?, bound(1, i64::MAX)?);
+    let values = integers(&tensor.data)?.into_iter().map(|value| value.max(low).min(high));
+    let data = match &tensor.data {
+        Data::I8(_) => Data::I8(values.map(|value| value as i8).collect()),
+        Data::U8(_) => Data::U8(values.map(|value| value as u8).collect()),
+        Data::I32(_) => Data::I32(values.map(|value| value as i32).collect()),
+        Data::I64(_) | Data::F32(_) => Data::I64(values.collect()),
+    };
+    Some(Tensor { dims: tensor.dims.clone(), data })
+}
+
+fn integers(data: &Data) -> Option<Vec<i64>> {
+    Some(match data {
+        Data::I8(values) => values.iter().map(|&v| v.into()).collect(),
+        Data::U8(values) => values.iter().map(|&v| v.into()).collect(),
+        Data::I32(values) => values.iter().map(|&v| v.into()).collect(),
+        Data::I64(values) => values.clone(),
+        Data::F32(_) => return None,
+    })
 }
 
 /// To float32, int32 or int64, by ONNX's numbers; a fraction is cut off.

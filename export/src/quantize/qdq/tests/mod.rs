@@ -1,6 +1,7 @@
 //! The form of one graph in full, and files that are not of the form.
 
 mod float_constants;
+mod foreign;
 mod operator_form;
 mod round_trip;
 mod variants;

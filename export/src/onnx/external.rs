@@ -1,0 +1,142 @@
+//! Weights that a model keeps in a file beside it, as PyTorch's exporter writes them: they are read into the model, and all that follows has one file.
+//!
+//! A model can name any path. What is read is a plain name in the model's own folder, of a regular file and no link, and in all no more than a model
+//! file may have.
+
+use super::MAX_FILE_BYTES;
+use super::error::OnnxError;
+use super::proto::{ModelProto, TensorProto};
+use prost::Message;
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+/// `TensorProto.DataLocation.EXTERNAL`.
+const EXTERNAL: i32 = 1;
+
+/// The bytes of a model with the weights in it that it keeps in files of its `folder`; other bytes as they are.
+///
+/// # Errors
+/// [`OnnxError::ExternalFile`] with the tensor, the name that it gives, and what is there.
+pub fn with_external_data(bytes: Vec<u8>, folder: &Path) -> Result<Vec<u8>, OnnxError> {
+    let Ok(mut model) = ModelProto::decode(bytes.as_slice()) else { return Ok(bytes) };
+    let tensors = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+    let mut files = Files { folder, read: BTreeMap::new(), left_bytes: MAX_FILE_BYTES };
+    let mut found = false;
+    for tensor in tensors.filter(|tensor| tensor.data_location == EXTERNAL) {
+        tensor.raw_data = Some(files.part(tensor)?);
+        tensor.data_location = 0;
+        tensor.external_data.clear();
+        found = true;
+    }
+    Ok(if found { model.encode_to_vec() } else { bytes })
+}
+
+struct Files<'a> {
+    folder: &'a Path,
+    /// Whole files by name.
+    read: BTreeMap<String, Vec<u8>>,
+    /// What tensors may still take of them: any number may name the same bytes.
+    left_bytes: u64,
+}
+
+impl Files<'_> {
+    /// What a tensor keeps elsewhere.
+    fn part(&mut self, tensor: &TensorProto) -> Result<Vec<u8>, OnnxError> {
+        let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+        let location = entry("location").unwrap_or_default();
+        let refuse =
+            |found: String| OnnxError::ExternalFile { tensor: tensor.name.clone(), location: location.into(), found };
+        let number = |key: &str| match entry(key) {
+            Some(text) => text.parse().map(Some).map_err(|_| refuse(format!("{key} `{text}`"))),
+            None => Ok(None),
+        };
+        let (start, len): (Option<usize>, Option<usize>) = (number("offset")?, number("length")?);
+        let file = self.file(location).map_err(refuse)?;
+        let start = start.unwrap_or(0);
+        let end = len.map_or(Some(file.len()), |len| start.checked_add(len));
+        let range = end.and_then(|end| file.get(start..end));
+        let part = range.ok_or_else(|| refuse(format!("a file of {} bytes, too short", file.len())))?.to_vec();
+        let left_bytes = self.left_bytes.checked_sub(part.len() as u64);
+        self.left_bytes = left_bytes.ok_or_else(|| refuse(format!("more than {MAX_FILE_BYTES} bytes in all")))?;
+        Ok(part)
+    }
+
+    fn file(&mut self, name: &str) -> Result<&[u8], String> {
+        if !self.read.contains_key(name) {
+            let mut components = Path::new(name).components();
+            let is_plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+            if !is_plain {
+                return Err("a path to somewhere else".into());
+            }
+            let path = self.folder.join(name);
+            let about = std::fs::symlink_metadata(&path).map_err(|error| error.to_string())?;
+            if !about.is_file() {
+                return Err("a folder, a link or a device".into());
+            }
+            if about.len() > MAX_FILE_BYTES {
+                return Err(format!("a file of {} bytes, above {MAX_FILE_BYTES}", about.len()));
+            }
+            self.read.insert(name.into(), std::fs::read(&path).map_err(|error| error.to_string())?);
+        }
+        Ok(self.read.get(name).map_or(&[], Vec::as_slice))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::proto::{GraphProto, StringStringEntryProto, data_type};
+    use super::*;
+
+    /// A model with one tensor of two floats in another file.
+    fn model(entries: &[(&str, &str)]) -> Vec<u8> {
+        let entry = |(key, value): &(&str, &str)| StringStringEntryProto { key: (*key).into(), value: (*value).into() };
+        let tensor = TensorProto {
+            name: "w".into(),
+            dims: vec![2],
+            data_type: data_type::FLOAT,
+            data_location: EXTERNAL,
+            external_data: entries.iter().map(entry).collect(),
+            ..Default::default()
+        };
+        let graph = GraphProto { initializer: vec![tensor], ..Default::default() };
+        ModelProto { graph: Some(graph), ..Default::default() }.encode_to_vec()
+    }
+
+    #[test]
+    fn weights_beside_the_model_are_read_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("net.onnx.data"), (0..12).collect::<Vec<u8>>()).unwrap();
+        let read = |entries: &[(&str, &str)]| {
+            let whole = with_external_data(model(entries), folder.path())?;
+            let tensor = ModelProto::decode(whole.as_slice()).unwrap().graph.unwrap().initializer.remove(0);
+            assert_eq!((tensor.data_location, tensor.external_data.len()), (0, 0));
+            Ok(tensor.raw_data.unwrap())
+        };
+        let here = ("location", "net.onnx.data");
+        assert_eq!(read(&[here, ("offset", "4"), ("length", "8")]), Ok((4..12).collect()));
+        assert_eq!(read(&[here, ("offset", "10")]), Ok(vec![10, 11]));
+        let refused = |entries: &[(&str, &str)]| match read(entries) {
+            Err(OnnxError::ExternalFile { found, .. }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(&[here, ("offset", "8"), ("length", "8")]), "a file of 12 bytes, too short");
+        assert_eq!(
+            refused(&[here, ("offset", "18446744073709551615"), ("length", "1")]),
+            "a file of 12 bytes, too short"
+        );
+        assert_eq!(refused(&[here, ("length", "-1")]), "length `-1`");
+        for elsewhere in ["../net.onnx.data", "/etc/passwd", "a/b", "", ".", ".."] {
+            assert_eq!(refused(&[("location", elsewhere)]), "a path to somewhere else", "{elsewhere}");
+        }
+        assert!(refused(&[("location", "absent")]).contains("No such file"));
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        assert_eq!(refused(&[("location", "folder")]), "a folder, a link or a device");
+    }
+
+    #[test]
+    fn other_bytes_stay_as_they_are() {
+        for bytes in [vec![], b"{}".to_vec(), ModelProto::default().encode_to_vec()] {
+            assert_eq!(with_external_data(bytes.clone(), Path::new(".")), Ok(bytes));
+        }
+    }
+}
