@@ -173,7 +173,11 @@ impl Search<'_> {
         let units = self.units();
         // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
         let least = |weights| self.cheapest(&units, |figures| figures.weighed(weights));
-        let starts = [self.cheapest(&units, Figures::price), least([1, 0]), least([0, 1]), least([1, 4])];
+        let within = |figures: &Figures| match self.excess(figures) {
+            0 => figures.price(),
+            excess => u64::MAX / 2 + excess,
+        };
+        let starts = [self.cheapest(&units, within), least([1, 0]), least([0, 1]), least([1, 4])];
         let figures = starts.each_ref().map(|picks| self.figures(&units, picks));
         let Some(fitting) = figures.iter().position(|&figures| self.hold_budget(figures).is_ok()) else {
             // What cannot be had at any price, or else what both budgets together leave no room for.
@@ -402,6 +406,13 @@ impl Search<'_> {
         self.operators(way).map(|(_, operator, input)| operator.stack_bytes(&input)).max().unwrap_or(0)
     }
 
+    /// Bytes beyond the budgets.
+    fn excess(&self, figures: &Figures) -> u64 {
+        let beyond = |found: usize, budget: Option<usize>| budget.map_or(0, |budget| found.saturating_sub(budget));
+        (beyond(figures.flash_bytes, self.options.flash_budget) + beyond(figures.ram_bytes, self.options.ram_budget))
+            as u64
+    }
+
     fn hold_budget(&self, smallest: Figures) -> Result<(), PlanError> {
         let hold = |what, budget: Option<usize>, needed| match budget {
             Some(budget) if needed > budget => Err(PlanError::Budget { what, budget, needed }),
@@ -414,10 +425,6 @@ impl Search<'_> {
     /// The change of one unit that gains the most for the memory it takes, if one fits.
     fn best_step(&self, units: &[Unit], picks: &[usize]) -> Option<Vec<usize>> {
         let now = self.figures(units, picks);
-        let fits = |f: &Figures| {
-            self.options.flash_budget.is_none_or(|budget| f.flash_bytes <= budget)
-                && self.options.ram_budget.is_none_or(|budget| f.ram_bytes <= budget)
-        };
         let share = |more: usize, less: usize, budget: Option<usize>| {
             more.saturating_sub(less) as f64 / budget.unwrap_or(1 << 30) as f64
         };
@@ -426,7 +433,7 @@ impl Search<'_> {
             for way in 0..units[i].ways.len() {
                 let candidate = with(picks, i, way);
                 let then = self.figures(units, &candidate);
-                if then.cycles >= now.cycles || !fits(&then) {
+                if then.cycles >= now.cycles || self.excess(&then) > 0 {
                     continue;
                 }
                 let price = share(then.flash_bytes, now.flash_bytes, self.options.flash_budget)
