@@ -35,6 +35,12 @@ pub struct Cut {
 /// No kernel.
 const PORTABLE: Cut = Cut { kernel: Kernel::Portable, block: 0 };
 
+/// What a percent of bytes is worth to the smallest plan, in percents of cycles.
+const SMALLEST: f64 = 3.0;
+
+/// And to one that begins a little quicker.
+const QUICKER: f64 = 2.0;
+
 /// Most times that a search goes over all units: they settle in two or three.
 const MOST_ROUNDS: usize = 4;
 
@@ -90,10 +96,10 @@ impl Figures {
         (flash * self.flash_bytes + ram * self.ram_bytes) as u64
     }
 
-    /// Of what the smallest plan has the least: chips have about four times as much flash as RAM, and a percent of bytes is worth three of
-    /// cycles, since what saves a few bytes at any price is for tight budgets alone.
-    fn price(&self) -> u64 {
-        (self.weighed([1, 4]) as f64 * (self.cycles as f64).cbrt()) as u64
+    /// Bytes, of which chips have about four times as much flash as RAM, and cycles: a percent of bytes is worth so many of cycles, since what saves a
+    /// few bytes at any price is for tight budgets alone.
+    fn price(&self, worth: f64) -> u64 {
+        (self.weighed([1, 4]) as f64 * (self.cycles as f64).powf(1.0 / worth)) as u64
     }
 }
 
@@ -107,7 +113,7 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
     match attempts {
         [Ok(stays), Ok(lands)] => {
             let takes_landing = match options.smallest {
-                true => lands.1.price() < stays.1.price(),
+                true => lands.1.price(SMALLEST) < stays.1.price(SMALLEST),
                 false => lands.1.cycles < stays.1.cycles,
             };
             Ok(if takes_landing { lands.0 } else { stays.0 })
@@ -173,26 +179,44 @@ impl Search<'_> {
         let units = self.units();
         // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
         let least = |weights| self.cheapest(&units, |figures| figures.weighed(weights));
-        let within = |figures: &Figures| match self.excess(figures) {
-            0 => figures.price(),
-            excess => u64::MAX / 2 + excess,
+        let within = |worth| {
+            move |figures: &Figures| match self.excess(figures) {
+                0 => figures.price(worth),
+                excess => u64::MAX / 2 + excess,
+            }
         };
-        let starts = [self.cheapest(&units, within), least([1, 0]), least([0, 1]), least([1, 4])];
+        let starts = [
+            self.cheapest(&units, within(SMALLEST)),
+            self.cheapest(&units, within(QUICKER)),
+            least([1, 0]),
+            least([0, 1]),
+            least([1, 4]),
+        ];
         let figures = starts.each_ref().map(|picks| self.figures(&units, picks));
-        let Some(fitting) = figures.iter().position(|&figures| self.hold_budget(figures).is_ok()) else {
+        let mut fitting = starts.into_iter().zip(&figures).filter(|(_, f)| self.excess(f) == 0).map(|(picks, _)| picks);
+        let picks = match self.options.smallest {
+            true => fitting.next(),
+            // One step after the other does not lead everywhere from anywhere.
+            false => {
+                fitting.map(|picks| self.improve(&units, picks)).min_by_key(|picks| self.figures(&units, picks).cycles)
+            }
+        };
+        let Some(picks) = picks else {
             // What cannot be had at any price, or else what both budgets together leave no room for.
             let least = |bytes: fn(&Figures) -> usize| figures.iter().map(bytes).min().unwrap_or(0);
             let (flash_bytes, ram_bytes) = (least(|f| f.flash_bytes), least(|f| f.ram_bytes));
             let least = Figures { flash_bytes, ram_bytes, cycles: 0 };
             return Err(self.hold_budget(least).and(self.hold_budget(figures[0])).expect_err("no start fits"));
         };
-        let mut picks = starts[fitting].clone();
-        while !self.options.smallest
-            && let Some(better) = self.best_step(&units, &picks)
-        {
+        Ok((self.choice(&units, &picks), self.figures(&units, &picks)))
+    }
+
+    /// Takes step after step, as long as one gains cycles.
+    fn improve(&self, units: &[Unit], mut picks: Vec<usize>) -> Vec<usize> {
+        while let Some(better) = self.best_step(units, &picks) {
             picks = better;
         }
-        Ok((self.choice(&units, &picks), self.figures(&units, &picks)))
+        picks
     }
 
     fn operator(&self, id: usize) -> &Operator {
