@@ -36,10 +36,10 @@ pub struct Cut {
 const PORTABLE: Cut = Cut { kernel: Kernel::Portable, block: 0 };
 
 /// What a percent of bytes is worth to the smallest plan, in percents of cycles.
-const SMALLEST: f64 = 3.0;
+const WORTH: f64 = 3.0;
 
-/// And to one that begins a little quicker.
-const QUICKER: f64 = 2.0;
+/// Most bounds on the kernels' stack that a search begins with.
+const MOST_STACKS: usize = 4;
 
 /// Most times that a search goes over all units: they settle in two or three.
 const MOST_ROUNDS: usize = 4;
@@ -96,10 +96,10 @@ impl Figures {
         (flash * self.flash_bytes + ram * self.ram_bytes) as u64
     }
 
-    /// Bytes, of which chips have about four times as much flash as RAM, and cycles: a percent of bytes is worth so many of cycles, since what saves a
-    /// few bytes at any price is for tight budgets alone.
-    fn price(&self, worth: f64) -> u64 {
-        (self.weighed([1, 4]) as f64 * (self.cycles as f64).powf(1.0 / worth)) as u64
+    /// Bytes, of which chips have about four times as much flash as RAM, and cycles: a percent of bytes is worth [`WORTH`] of cycles, since what saves
+    /// a few bytes at any price is for tight budgets alone.
+    fn price(&self) -> u64 {
+        (self.weighed([1, 4]) as f64 * (self.cycles as f64).powf(1.0 / WORTH)) as u64
     }
 }
 
@@ -113,7 +113,7 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
     match attempts {
         [Ok(stays), Ok(lands)] => {
             let takes_landing = match options.smallest {
-                true => lands.1.price(SMALLEST) < stays.1.price(SMALLEST),
+                true => lands.1.price() < stays.1.price(),
                 false => lands.1.cycles < stays.1.cycles,
             };
             Ok(if takes_landing { lands.0 } else { stays.0 })
@@ -177,25 +177,20 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&self) -> Result<(Choice, Figures), PlanError> {
         let units = self.units();
-        // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
-        let least = |weights| self.cheapest(&units, |figures| figures.weighed(weights));
-        let within = |worth| {
-            move |figures: &Figures| match self.excess(figures) {
-                0 => figures.price(worth),
-                excess => u64::MAX / 2 + excess,
-            }
+        let within = |figures: &Figures| match self.excess(figures) {
+            0 => figures.price(),
+            excess => u64::MAX / 2 + excess,
         };
-        let starts = [
-            self.cheapest(&units, within(SMALLEST)),
-            self.cheapest(&units, within(QUICKER)),
-            least([1, 0]),
-            least([0, 1]),
-            least([1, 4]),
-        ];
-        let figures = starts.each_ref().map(|picks| self.figures(&units, picks));
-        let mut fitting = starts.into_iter().zip(&figures).filter(|(_, f)| self.excess(f) == 0).map(|(picks, _)| picks);
+        // The kernels share their stack, so that those which take much of it pay where several layers have them.
+        let mut starts: Vec<_> =
+            self.stacks(&units).into_iter().map(|most| self.cheapest(&units, most, within)).collect();
+        // Where budgets are tight, what is small in both may not be small enough in one, or not at a sensible speed.
+        let least = |weights| self.cheapest(&units, usize::MAX, |figures| figures.weighed(weights));
+        starts.extend([[1, 0], [0, 1], [1, 4]].map(least));
+        let figures: Vec<Figures> = starts.iter().map(|picks| self.figures(&units, picks)).collect();
+        let fitting = starts.into_iter().zip(&figures).filter(|(_, f)| self.excess(f) == 0).map(|(picks, _)| picks);
         let picks = match self.options.smallest {
-            true => fitting.next(),
+            true => fitting.min_by_key(|picks| self.figures(&units, picks).price()),
             // One step after the other does not lead everywhere from anywhere.
             false => {
                 fitting.map(|picks| self.improve(&units, picks)).min_by_key(|picks| self.figures(&units, picks).cycles)
@@ -373,20 +368,25 @@ impl Search<'_> {
 
     /// The ways of the lowest price: units that share functions have to give one up together, so that, after each by itself has found what is best,
     /// one function after the other is left out where all are better off without it.
-    fn cheapest(&self, units: &[Unit], price: impl Fn(&Figures) -> u64) -> Vec<usize> {
+    fn cheapest(&self, units: &[Unit], most_stack: usize, price: impl Fn(&Figures) -> u64) -> Vec<usize> {
         let price = |picks: &[usize]| {
             let figures = self.figures(units, picks);
             (price(&figures), figures.cycles)
         };
-        let all: Vec<Vec<usize>> = units.iter().map(|unit| (0..unit.ways.len()).collect()).collect();
-        let mut picks = settle(&all, self.least_stack(units), price);
+        let low = |unit: &Unit| {
+            (0..unit.ways.len()).filter(|&way| self.stack_bytes(&unit.ways[way]) <= most_stack).collect::<Vec<_>>()
+        };
+        let low: Vec<Vec<usize>> = units.iter().map(low).collect();
+        let mut picks = settle(&low, self.least_stack(units), price);
         loop {
             let used: BTreeSet<Function> =
                 units.iter().zip(&picks).flat_map(|(unit, &pick)| self.functions(&unit.ways[pick])).collect();
             let without = |left_out: &Function| {
                 let calls = |unit: &Unit, way: usize| self.functions(&unit.ways[way]).any(|f| f == *left_out);
-                let others = |unit: &Unit| (0..unit.ways.len()).filter(|&way| !calls(unit, way)).collect::<Vec<_>>();
-                let allowed: Vec<Vec<usize>> = units.iter().map(others).collect();
+                let others = |(unit, low): (&Unit, &Vec<usize>)| {
+                    low.iter().copied().filter(|&way| !calls(unit, way)).collect::<Vec<_>>()
+                };
+                let allowed: Vec<Vec<usize>> = units.iter().zip(&low).map(others).collect();
                 let start = picks
                     .iter()
                     .zip(&allowed)
@@ -399,6 +399,17 @@ impl Search<'_> {
                 None => return picks,
             }
         }
+    }
+
+    /// Bounds on the stack to search under, from the least that all units can keep to the most that one takes.
+    fn stacks(&self, units: &[Unit]) -> Vec<usize> {
+        let of_unit = |unit: &Unit| unit.ways.iter().map(|way| self.stack_bytes(way)).collect::<BTreeSet<_>>();
+        let units: Vec<_> = units.iter().map(of_unit).collect();
+        let least = units.iter().filter_map(|stacks| stacks.first()).max().copied().unwrap_or(0);
+        let all: BTreeSet<usize> = units.into_iter().flatten().chain([least]).filter(|&bytes| bytes >= least).collect();
+        let all: Vec<usize> = all.into_iter().collect();
+        let count = all.len().min(MOST_STACKS);
+        (0..count).map(|i| all[i * (all.len() - 1) / (count - 1).max(1)]).collect()
     }
 
     /// The stack is the largest of all operators', so a search for what is small begins where each takes the least of it.
