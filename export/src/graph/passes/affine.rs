@@ -19,6 +19,9 @@ use super::window::plain;
 use crate::graph::{Node, Op, Tensor};
 use layer::Layer;
 
+/// Most channels of a plan's tensor.
+const MOST_CHANNELS: usize = u16::MAX as usize;
+
 /// y = scale · x + shift, a channel.
 struct Affine {
     scale: Vec<f64>,
@@ -32,7 +35,7 @@ impl Affine {
             return Some((Self::normalization(rw, node, epsilon)?, 0));
         }
         if node.op.other("Neg").is_some() {
-            let channels = super::arrays::len(&rw.sample(node, 0)?[..1], 0)?;
+            let channels = channels(&rw.sample(node, 0)?)?;
             return Some((Self { scale: vec![-1.0; channels], shift: vec![0.0; channels] }, 0));
         }
         let [a, b] = node.inputs.as_slice() else { return None };
@@ -78,6 +81,11 @@ impl Affine {
     }
 }
 
+/// Channels of samples of these dimensions; none where no plan has as many. One number of a file can ask for any.
+fn channels(sample: &[usize]) -> Option<usize> {
+    sample.first().copied().filter(|&channels| channels <= MOST_CHANNELS)
+}
+
 /// One value a channel of samples of these dimensions; none where the constant has others.
 pub(super) fn per_channel(constant: &Tensor, sample: &[usize]) -> Option<Vec<f64>> {
     let (channels, rank) = (*sample.first()?, sample.len() + 1);
@@ -87,7 +95,7 @@ pub(super) fn per_channel(constant: &Tensor, sample: &[usize]) -> Option<Vec<f64
     let values = constant.as_f32()?;
     match (others, dim(1)) {
         (true, extent) if extent == channels => Some(values.iter().map(|&v| v.into()).collect()),
-        (true, 1) => Some(vec![values[0].into(); super::arrays::len(&[channels], 0)?]),
+        (true, 1) => Some(vec![values[0].into(); self::channels(sample)?]),
         _ => None,
     }
 }
