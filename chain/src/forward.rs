@@ -96,6 +96,8 @@ pub fn forward(chain: &Chain, images: &[f32], parameters: &[f32]) -> Forward {
 /// Where the lengths of the slices are not those of the chain.
 pub fn infer(chain: &Chain, images: &[f32], parameters: &[f32], statistics: &[f32]) -> Vec<f32> {
     let count = count(chain, images, parameters);
+    let channels = |block: &Block| if block.norm.is_some() { block.outputs } else { 0 };
+    assert_eq!(statistics.len(), 2 * chain.blocks.iter().map(channels).sum::<usize>(), "statistics of the chain");
     let mut output = vec![0.0; count * chain.output().iter().product::<usize>()];
     dispatch(Infer { chain, images, parameters, statistics, output: &mut output });
     output

@@ -9,11 +9,14 @@ use std::path::Path;
 /// Plans the int8 ONNX file `onnx` and writes the plan into `$OUT_DIR` under the name `plan`, where
 /// `infer_nostd::include_plan!(static WORDS, PLAN = concat!(env!("OUT_DIR"), "/net.plan"))` finds it.
 ///
-/// To be called by a build script, whose paths begin at its package. Cargo runs the script again when the file changes. What is wrong with the
+/// To be called by a build script, whose paths begin at its package. Cargo runs the script again when the file changes, or one that its weights lie in. What is wrong with the
 /// network, or a budget that it misses, is printed as the build's error, and the build fails.
 pub fn plan(onnx: impl AsRef<Path>, plan: impl AsRef<Path>, options: &Options) {
     let onnx = onnx.as_ref();
     println!("cargo::rerun-if-changed={}", onnx.display());
+    for file in onnx::files_beside(onnx) {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
     if let Err(error) = write(onnx, plan.as_ref(), options) {
         // Cargo takes an error a line.
         error.to_string().lines().for_each(|line| println!("cargo::error={line}"));

@@ -30,7 +30,7 @@
 //! # In a build script
 //!
 //! Firmware plans its network while it is built: a network that is not understood, or does not fit its budgets, does not compile. That needs no
-//! feature, and builds in seconds:
+//! feature, and builds in half a minute of one CPU:
 //!
 //! ```toml
 //! [build-dependencies]

@@ -9,6 +9,10 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 /// A full ring makes its writer wait.
 const BLOCK_IF_FULL: u32 = 2;
 
+/// Looks at a ring that nobody empties, before the writer gives up: a second at a hundred megahertz.
+#[cfg(feature = "defmt")]
+const PATIENCE: u32 = 10_000_000;
+
 /// A ring as the debugger reads it. Whoever writes bytes moves `written`, whoever reads them moves `read`; they are the same when it
 /// is empty.
 #[repr(C)]
@@ -60,12 +64,18 @@ impl Ring {
         byte
     }
 
-    /// Waits until all has been read, where somebody reads.
+    /// Waits until all has been read, where somebody reads; not for ever, since a debugger may have gone without a word.
     #[cfg(feature = "defmt")]
     fn flush(&self) {
-        while self.flags.load(Ordering::Relaxed) == BLOCK_IF_FULL
-            && self.read.load(Ordering::Acquire) != self.written.load(Ordering::Relaxed)
-        {}
+        let is_waited_for = || {
+            self.flags.load(Ordering::Relaxed) == BLOCK_IF_FULL
+                && self.read.load(Ordering::Acquire) != self.written.load(Ordering::Relaxed)
+        };
+        for _ in 0..PATIENCE {
+            if !is_waited_for() {
+                return;
+            }
+        }
     }
 }
 

@@ -98,7 +98,13 @@ impl Journal {
         let mut line = serde_json::to_vec(&entry).expect("numbers and names");
         line.push(b'\n');
         let mut state = self.state();
-        state.file.write_all(&line).map_err(BoardError::io(self.name.clone()))?;
+        let written = state.file.stream_position().and_then(|end| {
+            // Half a line, of a disk that is full, would spoil those after it.
+            state.file.write_all(&line).inspect_err(|_| {
+                let _ = state.file.set_len(end).and_then(|()| state.file.seek(SeekFrom::End(0)));
+            })
+        });
+        written.map_err(BoardError::io(self.name.clone()))?;
         state.entries.insert(entry.asked.clone(), entry);
         Ok(())
     }

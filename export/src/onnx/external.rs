@@ -7,8 +7,8 @@ use super::MAX_FILE_BYTES;
 use super::error::OnnxError;
 use super::proto::{ModelProto, TensorProto};
 use prost::Message;
-use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: i32 = 1;
@@ -29,6 +29,17 @@ pub fn with_external_data(bytes: Vec<u8>, folder: &Path) -> Result<Vec<u8>, Onnx
         found = true;
     }
     Ok(if found { model.encode_to_vec() } else { bytes })
+}
+
+/// The files in which the model in file `path` keeps weights, as far as they can be found.
+pub fn files_beside(path: &Path) -> Vec<PathBuf> {
+    let Some(model) = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(bytes.as_slice()).ok()) else {
+        return Vec::new();
+    };
+    let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
+    let entries = tensors.filter(|tensor| tensor.data_location == EXTERNAL).flat_map(|tensor| &tensor.external_data);
+    let names: BTreeSet<&str> = entries.filter(|e| e.key == "location").map(|e| e.value.as_str()).collect();
+    names.into_iter().map(|name| path.with_file_name(name)).filter(|file| file.is_file()).collect()
 }
 
 struct Files<'a> {

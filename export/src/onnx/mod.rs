@@ -33,7 +33,7 @@ mod upgrade;
 mod write;
 
 pub use error::{FileError, OnnxError};
-pub use external::with_external_data;
+pub use external::{files_beside, with_external_data};
 pub(crate) use operators::operator;
 pub use read::{from_bytes, from_file};
 pub use write::to_bytes;

@@ -29,6 +29,7 @@ pub fn to_bytes(graph: &Graph) -> Vec<u8> {
         graph: Some(write_graph(graph)),
         opset_import: opsets(graph),
         metadata_props: graph.metadata.iter().map(entry).collect(),
+        functions: Vec::new(),
     };
     model.encode_to_vec()
 }

@@ -63,12 +63,21 @@ pub(super) fn lift_at_input(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>>
     let before = reshaped(rw, &before, x, &before, &[channels, length, 1]);
     let mut lifted = node.clone();
     for (position, input) in lifted.inputs.iter_mut().enumerate() {
+        if position != operand && !meets(&rw.tensor(input)?.dims, [channels, length]) {
+            return None;
+        }
         *input = if position == operand { before.outputs[0].clone() } else { widened(rw, input)? };
     }
     let (output, name) = (&node.outputs[0], rw.fresh(&format!("{}.back", node.name)));
     lifted.outputs = vec![rw.fresh(&format!("{output}.column"))];
     let back = reshaped(rw, &name, &lifted.outputs[0], output, &[channels, length]);
     Some(vec![before, lifted, back])
+}
+
+/// Whether a constant of `dims` leaves values of C×L as many as they are.
+fn meets(dims: &[usize], [channels, length]: [usize; 2]) -> bool {
+    let asked = [length, channels].into_iter().chain(core::iter::repeat(1));
+    dims.iter().rev().zip(asked).all(|(&found, asked)| found == 1 || found == asked)
 }
 
 /// A constant with a last dimension more, so that it meets the same values of C×L×1; one without dimensions meets all.
