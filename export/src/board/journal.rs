@@ -57,6 +57,13 @@ struct State {
     entries: HashMap<Asked, Entry>,
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        // A program that another thread is just starting has the file too, for a moment, and with it the lock.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Journal {
     /// Opens a journal, or begins one. A last line that was being written when its run was stopped is cut off.
     ///
