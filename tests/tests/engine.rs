@@ -111,6 +111,31 @@ fn a_tall_window_over_one_channel_is_the_definition_for_every_target() {
     }
 }
 
+/// Each of many convolutions that read one tensor may have any kernel: what is looked at is their sum, not their product.
+#[test]
+fn many_readers_of_one_tensor_are_planned() {
+    let mut generator = Generator::new(14);
+    let readers = 12;
+    let tensor = |shape| QuantTensor { name: "map".into(), shape, scale: 0.05, zero_point: -3 };
+    let window = Window { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1; 4] };
+    let conv = |i: usize| {
+        let values = generator.values(8 * 8 * 9).iter().map(|&w| w.max(-127)).collect();
+        let weights = Weights { shape: [8, 8, 3, 3], values, scales: vec![0.01; 8], biases: vec![7; 8] };
+        let op = QuantOp::Conv2d { window: window.clone(), groups: 1, weights, clamp: Clamp::NONE };
+        QuantNode { name: format!("conv{i}"), op, inputs: vec![1 - usize::from(i == 0)], output: i + 1 }
+    };
+    let mut nodes: Vec<QuantNode> = (0..=readers).map(conv).collect();
+    let inputs = (2..readers + 2).collect();
+    nodes.push(QuantNode { name: "all".into(), op: QuantOp::Concat, inputs, output: readers + 2 });
+    let mut tensors = vec![tensor([8, 6, 9]); readers + 2];
+    tensors.push(tensor([8 * readers, 6, 9]));
+    let graph =
+        QuantGraph { name: "wide".into(), tensors, nodes, input: 0, output: readers + 2, metadata: Default::default() };
+    for options in all_options(&graph) {
+        check(&graph, &options, &mut generator);
+    }
+}
+
 /// Layers that are alike call the same functions, which are in the firmware once.
 #[test]
 fn code_that_layers_share_counts_once() {

@@ -65,7 +65,7 @@ fn body(kernel: Kernel, pixels: u8) -> Option<u8> {
 
 impl Function {
     /// Bytes of its code.
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let (three, any) =
             (self.walk == 0, [Window::Any, Window::AnyStrided].map(|w| 3 + w as u8).contains(&self.walk));
         let (function, pixel) = match self.kernel {
