@@ -80,7 +80,8 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
     let convs = convs.map(|kernel| (Kind::Conv2d as u8, kernel));
     let depthwise =
         (Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8).chain([Kernel::DepthwiseThree as u8]);
-    let dense = [Kernel::Portable, Kernel::DenseOctets].map(|kernel| (Kind::Dense as u8, kernel as u8));
+    let dense =
+        [Kernel::Portable, Kernel::DenseOctets, Kernel::DenseDuals].map(|kernel| (Kind::Dense as u8, kernel as u8));
     let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel))).chain(dense);
     assert!(kernels.all(|kernel| uses.contains(&kernel)), "a kernel was never run: {uses:?}");
 }

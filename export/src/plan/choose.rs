@@ -321,14 +321,13 @@ impl Search<'_> {
 
     /// Dense layers have one kernel to choose, which takes about as much memory as plain Rust.
     fn cut_dense(&self, cuts: &mut [Cut], layouts: &[Layout]) {
-        let kernel = Kernel::DenseOctets;
+        let mut kernels = self.options.target.kernels().iter();
+        let Some(&kernel) = kernels.find(|kernel| kernel.is_dense()) else { return };
         for (id, draft) in self.network.drafts.iter().enumerate() {
             let input = usize::from(draft.operator.inputs[0]);
             let tensor = Tensor { layout: layouts[input], ..self.activations.tensors[input] }.complete();
-            if self.options.target.kernels().contains(&kernel)
-                && draft.fits_24_bits
-                && kernel.takes(&draft.operator, &tensor)
-            {
+            let is_exact = draft.fits_24_bits || kernel != Kernel::DenseOctets;
+            if is_exact && kernel.takes(&draft.operator, &tensor) {
                 cuts[id] = Cut { kernel, block: 0 };
             }
         }

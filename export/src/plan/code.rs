@@ -45,7 +45,7 @@ pub fn bytes(operators: &[Operator]) -> usize {
 /// A number for the operator's walk.
 fn number(operator: &Operator) -> u8 {
     match Walk::of(operator) {
-        _ if operator.kernel == Kernel::DenseOctets => 0,
+        _ if operator.kernel.is_dense() => 0,
         Walk::Conv(Taps::Three) => 0,
         Walk::Conv(Taps::One { stride: 1 }) => 1,
         Walk::Conv(Taps::One { .. }) => 2,
@@ -98,6 +98,7 @@ impl Function {
             Kernel::DepthwiseUnsigned32 => (152, 174),
             Kernel::DepthwiseUnsigned8 => (178, 174),
             Kernel::DenseOctets => (888, 0),
+            Kernel::DenseDuals => (486, 0),
             Kernel::Portable => (0, 0),
         };
         function + pixel * usize::from(self.pixels)

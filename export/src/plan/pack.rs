@@ -8,6 +8,7 @@ use crate::graph::Activation;
 use crate::quantize::Weights;
 use infer_nostd::fixed;
 use infer_nostd::plan::{Kernel, Operator, Taps, Tensor};
+use std::array;
 use std::ops::RangeInclusive;
 
 /// Words of an operator's table, and the shift its multipliers were made for.
@@ -52,40 +53,54 @@ pub fn dense(weights: &Weights, input: &Tensor) -> Vec<i8> {
     (0..height).flat_map(|y| (0..outputs).flat_map(move |o| row(o, y))).collect()
 }
 
-/// \[H\], groups of eight outputs, steps of four inputs: for inputs 0 and 2, then 1 and 3, a word for each two outputs, the weights of one
-/// input in each half as w₀ + w₁·2^8.
-pub fn dense_octets(weights: &Weights, input: &Tensor) -> Vec<u32> {
+/// \[H\], groups of outputs, steps of four inputs, of a kernel for dense layers.
+pub fn dense_groups(operator: &Operator, weights: &Weights, input: &Tensor) -> Vec<u32> {
     let (outputs, len) = (weights.shape[0], input.dense_row_len());
     let values = dense(weights, input);
     let weight = |y: usize, output: usize, i: usize| match output < outputs && i < len {
         true => i32::from(values[(y * outputs + output) * len + i]),
         false => 0,
     };
-    let half = |y, output, i| (weight(y, output, i) + (weight(y, output + 1, i) << 8)) as u16;
-    let word = |y, output, i| u32::from(half(y, output, i)) | u32::from(half(y, output, i + 2)) << 16;
+    let group = operator.kernel.group(Taps::of(operator));
     let mut words = Vec::new();
     for y in 0..usize::from(input.height) {
-        for group in (0..outputs).step_by(8) {
-            for i in (0..len).step_by(4).flat_map(|i| [i, i + 1]) {
-                words.extend((group..group + 8).step_by(2).map(|output| word(y, output, i)));
+        for first in (0..outputs).step_by(group) {
+            for i in (0..len).step_by(4) {
+                let at = |member: usize, lane: usize| weight(y, first + member, i + lane);
+                match operator.kernel {
+                    Kernel::DenseOctets => words.extend(octets_step(at)),
+                    _ => words.extend((0..group).map(|member| duals_word(|lane| at(member, lane)))),
+                }
             }
         }
     }
     words
 }
 
-/// A dense layer's table in groups of eight: biases, then multipliers.
-pub fn octets_table(table: &[u32]) -> Vec<u32> {
+/// Of eight outputs for inputs 0 and 2, then 1 and 3, a word for each two outputs, the weights of one input in each half as w₀ + w₁·2^8.
+fn octets_step(weight: impl Fn(usize, usize) -> i32) -> [u32; 8] {
+    let half = |member, lane| (weight(member, lane) + (weight(member + 1, lane) << 8)) as u16;
+    array::from_fn(|i| {
+        let (member, lane) = (i % 4 * 2, i / 4);
+        u32::from(half(member, lane)) | u32::from(half(member, lane + 2)) << 16
+    })
+}
+
+/// The weights of one output for four inputs, a byte each: 128 more.
+fn duals_word(weight: impl Fn(usize) -> i32) -> u32 {
+    u32::from_le_bytes(array::from_fn(|lane| (weight(lane) + 128) as u8))
+}
+
+/// A dense kernel's table: of each group its biases, then its multipliers.
+pub fn dense_table(operator: &Operator, table: &[u32]) -> Vec<u32> {
+    let group = operator.kernel.group(Taps::of(operator));
     let entry = |output: usize, i: usize, filling: u32| table.get(2 * output + i).copied().unwrap_or(filling);
-    let group = |first: usize| {
-        let outputs = first..first + 8;
-        outputs
-            .clone()
-            .map(|output| entry(output, 0, 0))
-            .chain(outputs.map(|output| entry(output, 1, 1)))
-            .collect::<Vec<_>>()
+    let of_group = |first: usize| {
+        let outputs = first..first + group;
+        let biases = outputs.clone().map(move |output| entry(output, 0, 0));
+        biases.chain(outputs.map(move |output| entry(output, 1, 1)))
     };
-    (0..table.len() / 2).step_by(8).flat_map(group).collect()
+    (0..table.len() / 2).step_by(group).flat_map(of_group).collect()
 }
 
 /// The stream that a kernel reads: for each group of output channels biases, weights step by step, multipliers. The last group is filled up

@@ -40,6 +40,8 @@ pub enum Kernel {
     DepthwiseThree = 14,
     /// DSP: [`Widened16`](Self::Widened16) for inputs whose last plane holds one channel: half as much work on that plane.
     WidenedOdd16 = 15,
+    /// ARMv7-M and ARMv6-M, dense: four outputs at once, two products by each multiplication; int8 weights.
+    DenseDuals = 16,
 }
 
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
@@ -163,14 +165,21 @@ impl Kernel {
             13 => Self::DenseOctets,
             14 => Self::DepthwiseThree,
             15 => Self::WidenedOdd16,
+            16 => Self::DenseDuals,
             _ => return None,
         })
+    }
+
+    /// Whether it is for dense layers.
+    #[inline(always)]
+    pub const fn is_dense(self) -> bool {
+        matches!(self, Self::DenseOctets | Self::DenseDuals)
     }
 
     /// The layout of the input; any where there is none.
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
-            Self::Portable | Self::DenseOctets => None,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => None,
             Self::Widened16
             | Self::WidenedOdd16
             | Self::Widened8
@@ -188,7 +197,7 @@ impl Kernel {
     /// Whether the kernel can write that layout.
     pub const fn writes(self, layout: Layout) -> bool {
         match self {
-            Self::Portable | Self::DenseOctets => true,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => true,
             Self::Widened16
             | Self::WidenedOdd16
             | Self::Widened8
@@ -210,7 +219,7 @@ impl Kernel {
         match self {
             Self::Portable => true,
             // A row is one run of bytes.
-            Self::DenseOctets => {
+            Self::DenseOctets | Self::DenseDuals => {
                 matches!(operator.kind, Kind::Dense)
                     && input.pads[1] == 0
                     && input.pads[3] == 0
@@ -256,7 +265,7 @@ impl Kernel {
         let three = matches!(Taps::of(operator), Taps::Three);
         let far = operator.strides[1] > 2; // only the DSP's kernel takes two pixels at once that are so far apart
         match self {
-            Self::Portable | Self::DenseOctets => 0,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => 0,
             Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 | Self::Image16 if three => 7,
             Self::Narrow8 if three => 6,
             Self::Plain if three => 8,
@@ -283,6 +292,7 @@ impl Kernel {
         match self {
             Self::Portable => 0,
             Self::DenseOctets => 48,
+            Self::DenseDuals => 104,
             Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 => 80 + 8 * read * steps,
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
@@ -308,7 +318,7 @@ impl Kernel {
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
             Self::DenseOctets => 8,
             Self::Long if !three => 4,
-            Self::DepthwiseThree | Self::DepthwiseQuads => 4,
+            Self::DepthwiseThree | Self::DepthwiseQuads | Self::DenseDuals => 4,
             _ => 2,
         }
     }
@@ -328,6 +338,7 @@ impl Kernel {
             Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
             Self::Spread8 => (steps * taps.count()).div_ceil(2),
             Self::DenseOctets => 8 * steps,
+            Self::DenseDuals => 4 * steps,
             Self::DepthwiseThree | Self::DepthwiseQuads => steps,
             Self::DepthwisePairs => steps.div_ceil(4),
             Self::DepthwiseUnsigned32 => 2 * steps,
@@ -381,6 +392,7 @@ impl Kernel {
             Self::DepthwiseUnsigned32 => words[2 * step + member] as i32,
             Self::DepthwiseUnsigned8 => byte(words[step / 2], step % 2 * 2 + member),
             Self::DenseOctets => dual8(half(words[8 * step + lane % 2 * 4 + member / 2], lane / 2), member),
+            Self::DenseDuals => byte(words[4 * step + member] ^ 0x8080_8080, lane),
             Self::Portable => 0,
         }
     }

@@ -218,8 +218,10 @@ impl Operator {
             }
             Kind::Conv2d => (outputs * window * (input.channels / self.groups) as u64).div_ceil(4),
             Kind::Depthwise => (window * input.channels as u64).div_ceil(4),
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
-                outputs.div_ceil(8) * input.height as u64 * 8 * self.dense_steps(input) as u64
+            Kind::Dense if self.kernel.is_dense() => {
+                let group = self.kernel.group(Taps::of(self));
+                let words = self.kernel.group_words(Taps::of(self), self.dense_steps(input), 1);
+                outputs.div_ceil(group as u64) * input.height as u64 * words as u64
             }
             Kind::Dense => (outputs * input.height as u64 * input.dense_row_len() as u64).div_ceil(4),
             _ => 0,
@@ -283,8 +285,8 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
-                2 * (output.channels as usize).next_multiple_of(8)
+            Kind::Dense if self.kernel.is_dense() => {
+                2 * (output.channels as usize).next_multiple_of(self.kernel.group(Taps::of(self)))
             }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
@@ -302,7 +304,9 @@ impl Operator {
     pub const fn state_words(&self, input: &Tensor, output: &Tensor) -> usize {
         match self.kind {
             Kind::Dense if input.height == 1 => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => (output.channels as usize).next_multiple_of(8),
+            Kind::Dense if self.kernel.is_dense() => {
+                (output.channels as usize).next_multiple_of(self.kernel.group(Taps::of(self)))
+            }
             Kind::Dense | Kind::GlobalAveragePool => output.channels as usize,
             _ => 0,
         }

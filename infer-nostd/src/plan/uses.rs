@@ -64,7 +64,7 @@ impl Uses {
     const fn kernel(plan: &Plan, id: usize) -> u128 {
         let operator = plan.operator(id);
         let taps = Taps::of(operator);
-        if matches!(operator.kernel, Kernel::DenseOctets) {
+        if operator.kernel.is_dense() {
             return 1 << if arch::has(operator.kernel, taps) { Self::DENSE } else { Self::DENSE_DEFINITIONS };
         }
         if !arch::has(operator.kernel, taps) {
