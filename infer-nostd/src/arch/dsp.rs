@@ -228,20 +228,20 @@ global_asm!(
   dsp_t3_pixels_\N 2
 .endm
 
-.macro dsp_t3 N
-  .section .text.dsp_narrow8_t3_\N, "ax", %progbits
-  .global dsp_narrow8_t3_\N
-  .type dsp_narrow8_t3_\N, %function
+@ What functions of all sizes share. First they make the frame: r0 the arguments, r10 where the function's table is: where its first round is entered,
+@ where later ones, and how far the loads of a pass walk by themselves. Leaves r1 at the stream.
+  .section .text.dsp_narrow8_t3_enter, "ax", %progbits
+  .type dsp_narrow8_t3_enter, %function
   .p2align 2
-dsp_narrow8_t3_\N:
-  push {r4-r11, lr}
+dsp_narrow8_t3_enter:
   sub sp, #60
   ldm r0, {r1-r9}             @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  subs r3, #(4 * \N + 8)        @ what the loads of a pass walk by themselves
+  mov r0, r10
+  str lr, [sp]
   str r9, [sp, #56]
-1:
+  ldrh r10, [r0, #4]
   add r9, sp, #20
-  adr r0, 8f
+  subs r3, r3, r10
   ldrd r10, r11, [r1], #8
   mov r12, r11                  @ steps in all
   ldrsh lr, [r0]                @ the first pass of all is not in the rounds
@@ -267,6 +267,7 @@ dsp_narrow8_t3_\N:
   orrne r11, r11, #0x20000
   str r11, [r9, #-8]
   mov r1, r4
+  ldr lr, [sp]
   add r12, r12, r12, lsl #1
   adds r12, r12, #2
   mul r12, r12, r7              @ words of the stream
@@ -274,6 +275,25 @@ dsp_narrow8_t3_\N:
   add r8, r1, r12, lsl #2
   subs r4, r6, #4               @ less the steps that the lanes make
   stm sp, {r4-r8}
+  bx lr
+dsp_narrow8_t3_next:            @ the second segment, or with the carry the third
+  bcs 1f
+  ldrd r0, lr, [sp, #32]
+  ldr pc, [sp, #40]
+1:
+  ldrd r0, lr, [sp, #44]
+  ldr pc, [sp, #52]
+  .size dsp_narrow8_t3_enter, . - dsp_narrow8_t3_enter
+
+.macro dsp_t3 N
+  .section .text.dsp_narrow8_t3_\N, "ax", %progbits
+  .global dsp_narrow8_t3_\N
+  .type dsp_narrow8_t3_\N, %function
+  .p2align 2
+dsp_narrow8_t3_\N:
+  push {r4-r11, lr}
+  adr r10, 8f
+  bl dsp_narrow8_t3_enter
 3:                              @ a channel
   ldrd r0, lr, [sp, #20]
   .set FIRST, 1
@@ -288,7 +308,7 @@ dsp_narrow8_t3_\N:
   subs lr, lr, #0x40000
   bhs 40b
   lsls r2, lr, #15
-  bmi 6f
+  bmi.w dsp_narrow8_t3_next
   bcs 7f
 5:
   ldr r7, [r1], #4
@@ -304,20 +324,13 @@ dsp_narrow8_t3_\N:
   bne 3b
   add sp, #60
   pop {r4-r11, pc}
-6:
-  bcs 9f
-  ldrd r0, lr, [sp, #32]
-  ldr pc, [sp, #40]
-9:
-  ldrd r0, lr, [sp, #44]
-  ldr pc, [sp, #52]
 7:
   ldr r2, [sp, #56]
   dsp_each_acc \N, dsp_shift_left
   b 5b
   .p2align 2
 8:
-  .hword 41b - 8b + 1, 40b - 8b + 1
+  .hword 41b - 8b + 1, 40b - 8b + 1, 4 * \N + 8
   .p2align 2
   .size dsp_narrow8_t3_\N, . - dsp_narrow8_t3_\N
 .endm
