@@ -47,6 +47,7 @@ fn number(operator: &Operator) -> u8 {
     match Walk::of(operator) {
         _ if operator.kernel.is_dense() => 0,
         Walk::Conv(Taps::Three) => 0,
+        _ if operator.walks_by_runs() => 1,
         Walk::Conv(Taps::One { stride: 1 }) => 1,
         Walk::Conv(Taps::One { .. }) => 2,
         Walk::Depthwise(window) => 3 + window as u8,
@@ -77,7 +78,8 @@ impl Function {
             Kernel::Widened8 if three => (338, 121),
             Kernel::Narrow8 if self.walk == SHARED => (150, 0),
             Kernel::Narrow8 if three => (151, 68),
-            Kernel::Image16 => (208, 65),
+            Kernel::Image16 if three => (208, 65),
+            Kernel::Image16 => (330, 250),
             Kernel::Widened16 => (276, 235),
             Kernel::Widened8 => (298, 140),
             Kernel::Narrow8 => (355, 158),

@@ -7,7 +7,7 @@ use super::{Place, PlanError};
 use crate::graph::Activation;
 use crate::quantize::Weights;
 use infer_nostd::fixed;
-use infer_nostd::plan::{Kernel, Operator, Taps, Tensor};
+use infer_nostd::plan::{Kernel, Operator, Run, Taps, Tensor};
 use std::array;
 use std::ops::RangeInclusive;
 
@@ -199,14 +199,30 @@ impl Group<'_> {
             };
             return taps.chunks(2).flat_map(two).collect();
         }
+        if kernel == Kernel::Image16 && self.taps != Taps::Three {
+            return self.runs();
+        }
         let at_once = if kernel == Kernel::Image16 { 2 } else { 1 };
         (0..steps).step_by(at_once).flat_map(|step| self.step(kernel, step)).collect()
+    }
+
+    /// The weights of a window whose rows are runs of bytes: for each step a word for each of two channels.
+    fn runs(&self) -> Vec<u32> {
+        let [.., height, width] = self.weights.shape;
+        let channels = usize::from(self.input.channels);
+        let run = Run { len: width * channels };
+        let weight = |row: usize, step: usize, member: usize, lane: usize| match run.byte(step, lane) {
+            (byte, true) => self.value(self.first + member, byte % channels, row, byte / channels),
+            _ => 0,
+        };
+        let steps = (0..height).flat_map(|row| (0..run.steps()).map(move |step| (row, step)));
+        let word = |row, step, member| halves([0, 1].map(|lane| weight(row, step, member, lane)));
+        steps.flat_map(|(row, step)| [0, 1].map(|member| word(row, step, member))).collect()
     }
 
     /// The words of one step, or of two for a kernel that takes two at once.
     fn step(&self, kernel: Kernel, step: usize) -> Vec<u32> {
         let count = self.taps.count();
-        let halves = |w: [i32; 2]| w[0] as u16 as u32 | (w[1] as u16 as u32) << 16;
         let bytes = |w: [i32; 4]| u32::from_le_bytes(w.map(|w| w as i8 as u8));
         let at = |tap, lane, member| self.weight(step, tap, lane, member);
         // The DSP kernels take three taps of one channel or one tap of two.
@@ -238,7 +254,7 @@ impl Group<'_> {
 
     /// The weight at `tap` of `step`; 0 beyond the last channel of either side.
     fn weight(&self, step: usize, tap: usize, lane: usize, member: usize) -> i32 {
-        let [outputs, channels, height, width] = self.weights.shape;
+        let width = self.weights.shape[3];
         let (plane, walk) = (step % self.input.planes(), step / self.input.planes());
         let walk_width = width / self.taps.count();
         let (row, column) = (walk / walk_width, walk % walk_width * self.taps.count() + tap);
@@ -246,11 +262,22 @@ impl Group<'_> {
             true => (self.first + member, 0, row * self.input.lanes() + lane),
             false => (self.first + member, plane * self.input.lanes() + lane, row),
         };
+        self.value(output, channel, row, column)
+    }
+
+    /// The weight of a pixel of the window; 0 beyond the last channel of either side, and below the last row.
+    fn value(&self, output: usize, channel: usize, row: usize, column: usize) -> i32 {
+        let [outputs, channels, height, width] = self.weights.shape;
         match output < outputs && channel < channels && row < height {
             true => self.weights.values[((output * channels + channel) * height + row) * width + column].into(),
             false => 0,
         }
     }
+}
+
+/// Two int16 in a word.
+fn halves(values: [i32; 2]) -> u32 {
+    u32::from(values[0] as u16) | u32::from(values[1] as u16) << 16
 }
 
 /// Bias and multiplier by output channel. The input's zero point is folded into the bias: −zp·Σw.

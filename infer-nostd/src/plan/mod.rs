@@ -32,7 +32,7 @@ use crate::arch::records::{self, Records};
 pub use crc::crc32;
 pub use error::PlanError;
 pub(crate) use kernel::MANY_SEGMENTS;
-pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Place, Taps, Walk, Window};
+pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Place, Run, Taps, Walk, Window};
 pub use layout::Layout;
 pub use operator::{Kind, OPERATOR_WORDS, Operator};
 pub use tensor::{NO_READER, NOWHERE, TENSOR_WORDS, Tensor};
