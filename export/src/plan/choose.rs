@@ -243,10 +243,11 @@ impl Search<'_> {
         let mut layouts: Vec<Layout> = Vec::new();
         layouts.extend(self.options.target.kernels().iter().filter_map(|kernel| kernel.input_layout()));
         layouts.dedup();
-        // What a kernel may make cannot be channels last either.
+        // What a kernel may make cannot be channels last either, and sums are slow over layouts that are not the same.
         let is_made =
             (0..self.network.drafts.len()).any(|id| self.classes[id + 1] == class && is_conv(self.operator(id)));
-        layouts.retain(|&layout| !(is_made && layout == Layout::ChannelsLast));
+        let may_be_image = class == self.classes[0] && !is_made;
+        layouts.retain(|&layout| may_be_image || layout != Layout::ChannelsLast);
         layouts.into_iter().flat_map(|layout| self.combinations(layout, &convs)).collect()
     }
 
