@@ -162,6 +162,20 @@ impl Generator {
         graph
     }
 
+    /// Networks that begin with a convolution over rows whose windows are runs of 4 to 15 bytes, to rows of 1 to 4 and of 7 pixels: every length of a
+    /// kernel's blocks. What comes out last is no kernel's.
+    pub fn image_runs(&mut self) -> Vec<QuantGraph> {
+        let shapes = [(5, [2, 2], 2, 1), (2, [2, 3], 2, 2), (1, [3, 4], 2, 3), (3, [3, 3], 2, 4), (3, [5, 5], 1, 7)];
+        let network = |(channels, kernel, stride, width): (usize, [usize; 2], usize, usize)| {
+            let mut graph = self.begin_with([channels, 6, (width - 1) * stride + kernel[1] - 1]);
+            let window = Window { kernel, strides: [1, stride], dilations: [1; 2], pads: [1, 0, 0, 1] };
+            self.conv_with(&mut graph, window, 1, 5);
+            self.push(&mut graph, Layer::Requantize);
+            graph
+        };
+        shapes.map(network).into()
+    }
+
     /// A convolution whose padding keeps the map's size where the stride is 1, or leaves some of it out. `axes` are down and across: kernel,
     /// stride, dilation.
     fn conv_of(&mut self, graph: &mut QuantGraph, axes: [[usize; 3]; 2], groups: usize, outputs: usize) {

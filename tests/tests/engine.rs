@@ -80,9 +80,27 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
     let convs = convs.map(|kernel| (Kind::Conv2d as u8, kernel));
     let depthwise =
         (Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8).chain([Kernel::DepthwiseThree as u8]);
-    let dense = [Kernel::Portable, Kernel::DenseOctets].map(|kernel| (Kind::Dense as u8, kernel as u8));
+    let dense =
+        [Kernel::Portable, Kernel::DenseOctets, Kernel::DenseDuals].map(|kernel| (Kind::Dense as u8, kernel as u8));
     let mut kernels = convs.chain(depthwise.map(|kernel| (Kind::Depthwise as u8, kernel))).chain(dense);
     assert!(kernels.all(|kernel| uses.contains(&kernel)), "a kernel was never run: {uses:?}");
+}
+
+#[test]
+fn windows_whose_rows_are_runs_of_bytes_are_the_definition() {
+    let mut generator = Generator::new(15);
+    let mut blocks = BTreeSet::new();
+    for graph in generator.image_runs() {
+        for options in all_options(&graph) {
+            check(&graph, &options, &mut generator);
+            let words = plan_for(&graph, &options).expect("it has just been planned");
+            let operator = *Plan::parse(&words).expect("planned and checked").operator(0);
+            if operator.walks_by_runs() {
+                blocks.extend([operator.block - u8::from(operator.shorter > 0), operator.block]);
+            }
+        }
+    }
+    assert_eq!(blocks, BTreeSet::from([1, 2, 3, 4]));
 }
 
 /// A window of thirteen rows over stacked rows of one channel is four steps that never adjoin: more than some kernels have room for.

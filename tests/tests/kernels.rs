@@ -128,6 +128,20 @@ fn depthwise_blocks_of_every_length_give_their_definitions_bits() {
 }
 
 #[test]
+fn windows_whose_rows_are_runs_of_bytes_give_their_definitions_bits() {
+    let mut generator = Generator::new(15);
+    for graph in generator.image_runs() {
+        for board in emulated().filter(|board| target(board).kernels().contains(&Kernel::Image16)) {
+            let options = Options { target: target(board), ..Options::default() };
+            let words = plan::plan_for(&graph, &options).unwrap_or_else(|error| panic!("{error}\n{graph:?}"));
+            let plan = Plan::parse(&words).expect("a plan that passes its check");
+            assert!(plan.operator(0).walks_by_runs());
+            check(board, &graph, &words, &mut generator);
+        }
+    }
+}
+
+#[test]
 fn kernels_give_their_definitions_bits_on_every_board() {
     let mut generator = Generator::new(11);
     for board in emulated().filter(|board| !target(board).kernels().is_empty()) {

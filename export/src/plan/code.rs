@@ -30,7 +30,7 @@ pub fn functions(operator: &Operator) -> impl Iterator<Item = Function> {
     let (kernel, walk) = (operator.kernel, number(operator));
     let (longest, shortest) = (operator.block, operator.block - u8::from(operator.shorter > 0));
     let own = move |pixels| (kernel != Kernel::Portable).then_some(Function { kernel, walk, pixels });
-    let shared = move |pixels| Some(Function { kernel, walk: SHARED, pixels: body(kernel, pixels)? });
+    let shared = move |pixels| Some(Function { kernel, walk: SHARED, pixels: body(kernel, walk, pixels)? });
     [own(shortest), own(longest), shared(shortest), shared(longest)].into_iter().flatten()
 }
 
@@ -45,17 +45,19 @@ pub fn bytes(operators: &[Operator]) -> usize {
 /// A number for the operator's walk.
 fn number(operator: &Operator) -> u8 {
     match Walk::of(operator) {
-        _ if operator.kernel == Kernel::DenseOctets => 0,
+        _ if operator.kernel.is_dense() => 0,
         Walk::Conv(Taps::Three) => 0,
+        _ if operator.walks_by_runs() => 1,
         Walk::Conv(Taps::One { stride: 1 }) => 1,
         Walk::Conv(Taps::One { .. }) => 2,
         Walk::Depthwise(window) => 3 + window as u8,
     }
 }
 
-/// Which of the ARMv6-M kernels' loops blocks of so many pixels enter; none where a function is whole.
-fn body(kernel: Kernel, pixels: u8) -> Option<u8> {
+/// Which of the code that a kernel's functions share blocks of so many pixels enter; none where a function is whole.
+fn body(kernel: Kernel, walk: u8, pixels: u8) -> Option<u8> {
     match (kernel, pixels) {
+        (Kernel::Narrow8, _) if walk == 0 => Some(0),
         (Kernel::Spread16, _) => Some(0),
         (Kernel::Spread8, 1 | 2) => Some(pixels),
         (Kernel::Spread8, _) => Some(4),
@@ -74,8 +76,10 @@ impl Function {
             Kernel::Widened16 if three => (250, 121),
             Kernel::WidenedOdd16 => (295, 121),
             Kernel::Widened8 if three => (338, 121),
-            Kernel::Narrow8 if three => (274, 68),
-            Kernel::Image16 => (208, 65),
+            Kernel::Narrow8 if self.walk == SHARED => (150, 0),
+            Kernel::Narrow8 if three => (151, 68),
+            Kernel::Image16 if three => (208, 65),
+            Kernel::Image16 => (330, 250),
             Kernel::Widened16 => (276, 235),
             Kernel::Widened8 => (298, 140),
             Kernel::Narrow8 => (355, 158),
@@ -98,6 +102,7 @@ impl Function {
             Kernel::DepthwiseUnsigned32 => (152, 174),
             Kernel::DepthwiseUnsigned8 => (178, 174),
             Kernel::DenseOctets => (888, 0),
+            Kernel::DenseDuals => (486, 0),
             Kernel::Portable => (0, 0),
         };
         function + pixel * usize::from(self.pixels)

@@ -99,9 +99,9 @@ fn pack(draft: &mut Draft, tensors: &[infer_nostd::plan::Tensor]) {
             let table = std::mem::take(&mut draft.table);
             pack::depthwise_stream(&draft.operator, weights, &table, input)
         }
-        Kind::Dense if draft.operator.kernel == Kernel::DenseOctets => {
-            draft.table = pack::octets_table(&draft.table);
-            pack::dense_octets(weights, input)
+        Kind::Dense if draft.operator.kernel.is_dense() => {
+            draft.table = pack::dense_table(&draft.operator, &draft.table);
+            pack::dense_groups(&draft.operator, weights, input)
         }
         Kind::Conv2d => file::packed_i8(&pack::conv2d(weights)),
         Kind::Depthwise => file::packed_i8(&pack::depthwise(weights)),

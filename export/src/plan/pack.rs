@@ -7,7 +7,8 @@ use super::{Place, PlanError};
 use crate::graph::Activation;
 use crate::quantize::Weights;
 use infer_nostd::fixed;
-use infer_nostd::plan::{Kernel, Operator, Taps, Tensor};
+use infer_nostd::plan::{Kernel, Operator, Run, Taps, Tensor};
+use std::array;
 use std::ops::RangeInclusive;
 
 /// Words of an operator's table, and the shift its multipliers were made for.
@@ -52,40 +53,54 @@ pub fn dense(weights: &Weights, input: &Tensor) -> Vec<i8> {
     (0..height).flat_map(|y| (0..outputs).flat_map(move |o| row(o, y))).collect()
 }
 
-/// \[H\], groups of eight outputs, steps of four inputs: for inputs 0 and 2, then 1 and 3, a word for each two outputs, the weights of one
-/// input in each half as w₀ + w₁·2^8.
-pub fn dense_octets(weights: &Weights, input: &Tensor) -> Vec<u32> {
+/// \[H\], groups of outputs, steps of four inputs, of a kernel for dense layers.
+pub fn dense_groups(operator: &Operator, weights: &Weights, input: &Tensor) -> Vec<u32> {
     let (outputs, len) = (weights.shape[0], input.dense_row_len());
     let values = dense(weights, input);
     let weight = |y: usize, output: usize, i: usize| match output < outputs && i < len {
         true => i32::from(values[(y * outputs + output) * len + i]),
         false => 0,
     };
-    let half = |y, output, i| (weight(y, output, i) + (weight(y, output + 1, i) << 8)) as u16;
-    let word = |y, output, i| u32::from(half(y, output, i)) | u32::from(half(y, output, i + 2)) << 16;
+    let group = operator.kernel.group(Taps::of(operator));
     let mut words = Vec::new();
     for y in 0..usize::from(input.height) {
-        for group in (0..outputs).step_by(8) {
-            for i in (0..len).step_by(4).flat_map(|i| [i, i + 1]) {
-                words.extend((group..group + 8).step_by(2).map(|output| word(y, output, i)));
+        for first in (0..outputs).step_by(group) {
+            for i in (0..len).step_by(4) {
+                let at = |member: usize, lane: usize| weight(y, first + member, i + lane);
+                match operator.kernel {
+                    Kernel::DenseOctets => words.extend(octets_step(at)),
+                    _ => words.extend((0..group).map(|member| duals_word(|lane| at(member, lane)))),
+                }
             }
         }
     }
     words
 }
 
-/// A dense layer's table in groups of eight: biases, then multipliers.
-pub fn octets_table(table: &[u32]) -> Vec<u32> {
+/// Of eight outputs for inputs 0 and 2, then 1 and 3, a word for each two outputs, the weights of one input in each half as w₀ + w₁·2^8.
+fn octets_step(weight: impl Fn(usize, usize) -> i32) -> [u32; 8] {
+    let half = |member, lane| (weight(member, lane) + (weight(member + 1, lane) << 8)) as u16;
+    array::from_fn(|i| {
+        let (member, lane) = (i % 4 * 2, i / 4);
+        u32::from(half(member, lane)) | u32::from(half(member, lane + 2)) << 16
+    })
+}
+
+/// The weights of one output for four inputs, a byte each: 128 more.
+fn duals_word(weight: impl Fn(usize) -> i32) -> u32 {
+    u32::from_le_bytes(array::from_fn(|lane| (weight(lane) + 128) as u8))
+}
+
+/// A dense kernel's table: of each group its biases, then its multipliers.
+pub fn dense_table(operator: &Operator, table: &[u32]) -> Vec<u32> {
+    let group = operator.kernel.group(Taps::of(operator));
     let entry = |output: usize, i: usize, filling: u32| table.get(2 * output + i).copied().unwrap_or(filling);
-    let group = |first: usize| {
-        let outputs = first..first + 8;
-        outputs
-            .clone()
-            .map(|output| entry(output, 0, 0))
-            .chain(outputs.map(|output| entry(output, 1, 1)))
-            .collect::<Vec<_>>()
+    let of_group = |first: usize| {
+        let outputs = first..first + group;
+        let biases = outputs.clone().map(move |output| entry(output, 0, 0));
+        biases.chain(outputs.map(move |output| entry(output, 1, 1)))
     };
-    (0..table.len() / 2).step_by(8).flat_map(group).collect()
+    (0..table.len() / 2).step_by(group).flat_map(of_group).collect()
 }
 
 /// The stream that a kernel reads: for each group of output channels biases, weights step by step, multipliers. The last group is filled up
@@ -184,14 +199,30 @@ impl Group<'_> {
             };
             return taps.chunks(2).flat_map(two).collect();
         }
+        if kernel == Kernel::Image16 && self.taps != Taps::Three {
+            return self.runs();
+        }
         let at_once = if kernel == Kernel::Image16 { 2 } else { 1 };
         (0..steps).step_by(at_once).flat_map(|step| self.step(kernel, step)).collect()
+    }
+
+    /// The weights of a window whose rows are runs of bytes: for each step a word for each of two channels.
+    fn runs(&self) -> Vec<u32> {
+        let [.., height, width] = self.weights.shape;
+        let channels = usize::from(self.input.channels);
+        let run = Run { len: width * channels };
+        let weight = |row: usize, step: usize, member: usize, lane: usize| match run.byte(step, lane) {
+            (byte, true) => self.value(self.first + member, byte % channels, row, byte / channels),
+            _ => 0,
+        };
+        let steps = (0..height).flat_map(|row| (0..run.steps()).map(move |step| (row, step)));
+        let word = |row, step, member| halves([0, 1].map(|lane| weight(row, step, member, lane)));
+        steps.flat_map(|(row, step)| [0, 1].map(|member| word(row, step, member))).collect()
     }
 
     /// The words of one step, or of two for a kernel that takes two at once.
     fn step(&self, kernel: Kernel, step: usize) -> Vec<u32> {
         let count = self.taps.count();
-        let halves = |w: [i32; 2]| w[0] as u16 as u32 | (w[1] as u16 as u32) << 16;
         let bytes = |w: [i32; 4]| u32::from_le_bytes(w.map(|w| w as i8 as u8));
         let at = |tap, lane, member| self.weight(step, tap, lane, member);
         // The DSP kernels take three taps of one channel or one tap of two.
@@ -223,7 +254,7 @@ impl Group<'_> {
 
     /// The weight at `tap` of `step`; 0 beyond the last channel of either side.
     fn weight(&self, step: usize, tap: usize, lane: usize, member: usize) -> i32 {
-        let [outputs, channels, height, width] = self.weights.shape;
+        let width = self.weights.shape[3];
         let (plane, walk) = (step % self.input.planes(), step / self.input.planes());
         let walk_width = width / self.taps.count();
         let (row, column) = (walk / walk_width, walk % walk_width * self.taps.count() + tap);
@@ -231,11 +262,22 @@ impl Group<'_> {
             true => (self.first + member, 0, row * self.input.lanes() + lane),
             false => (self.first + member, plane * self.input.lanes() + lane, row),
         };
+        self.value(output, channel, row, column)
+    }
+
+    /// The weight of a pixel of the window; 0 beyond the last channel of either side, and below the last row.
+    fn value(&self, output: usize, channel: usize, row: usize, column: usize) -> i32 {
+        let [outputs, channels, height, width] = self.weights.shape;
         match output < outputs && channel < channels && row < height {
             true => self.weights.values[((output * channels + channel) * height + row) * width + column].into(),
             false => 0,
         }
     }
+}
+
+/// Two int16 in a word.
+fn halves(values: [i32; 2]) -> u32 {
+    u32::from(values[0] as u16) | u32::from(values[1] as u16) << 16
 }
 
 /// Bias and multiplier by output channel. The input's zero point is folded into the bias: −zp·Σw.

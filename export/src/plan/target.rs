@@ -52,10 +52,14 @@ impl Target {
     pub fn kernels(self) -> &'static [Kernel] {
         match self {
             Self::Portable => &[],
-            Self::CortexM0 => {
-                &[Kernel::Spread16, Kernel::Spread8, Kernel::DepthwiseUnsigned32, Kernel::DepthwiseUnsigned8]
-            }
-            Self::CortexM3 => &[Kernel::Long, Kernel::Plain, Kernel::DepthwisePairs],
+            Self::CortexM0 => &[
+                Kernel::Spread16,
+                Kernel::Spread8,
+                Kernel::DepthwiseUnsigned32,
+                Kernel::DepthwiseUnsigned8,
+                Kernel::DenseDuals,
+            ],
+            Self::CortexM3 => &[Kernel::Long, Kernel::Plain, Kernel::DepthwisePairs, Kernel::DenseDuals],
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => &[
                 Kernel::Widened16,
                 Kernel::WidenedOdd16,
@@ -82,9 +86,10 @@ impl std::fmt::Display for Target {
 pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
     let [height, width, channels] = [output.height, output.width, output.channels].map(u64::from);
     let outputs = height * width * channels;
-    if operator.kernel == Kernel::DenseOctets {
-        let groups = u64::from(input.height) * channels.div_ceil(8);
-        return groups * (170 + operator.dense_steps(input) as u64 * 41);
+    if operator.kernel.is_dense() {
+        let (group, step) = if operator.kernel == Kernel::DenseOctets { (170, 41) } else { (200, 62) };
+        let groups = u64::from(input.height) * channels.div_ceil(operator.kernel.group(Taps::of(operator)) as u64);
+        return groups * (group + operator.dense_steps(input) as u64 * step);
     }
     if operator.kernel != Kernel::Portable {
         let taps = Taps::of(operator);
@@ -145,7 +150,8 @@ fn cost(kernel: Kernel, taps: Taps, window: Window) -> Cost {
         Kernel::Widened16 | Kernel::WidenedOdd16 if three => (120.0, 5.0, 30.0, 15.0, 8.6, 3.0),
         Kernel::Widened8 if three => (120.0, 5.0, 30.0, 21.0, 8.6, 3.0),
         Kernel::Narrow8 if three => (80.0, 0.0, 30.0, 22.0, 11.0, 3.0),
-        Kernel::Image16 => (120.0, 3.0, 30.0, 4.5, 2.4, 3.0),
+        Kernel::Image16 if three => (120.0, 3.0, 30.0, 4.5, 2.4, 3.0),
+        Kernel::Image16 => (150.0, 2.6, 40.0, 4.0, 3.2, 3.0),
         Kernel::Widened16 => (120.0, 5.0, 40.0, 8.0, 7.0, 3.0),
         Kernel::Widened8 => (120.0, 5.0, 40.0, 14.0, 7.0, 3.0),
         Kernel::Narrow8 => (120.0, 0.0, 40.0, 17.0, 9.0, 3.0),
@@ -166,7 +172,9 @@ fn cost(kernel: Kernel, taps: Taps, window: Window) -> Cost {
         Kernel::DepthwisePairs => (110.0, 0.0, 20.0, 2.5, 2.8, 10.0),
         Kernel::DepthwiseUnsigned32 => (180.0, 0.0, 60.0, 5.0, 6.5, 28.0),
         Kernel::DepthwiseUnsigned8 => (180.0, 0.0, 60.0, 7.5, 6.5, 28.0),
-        Kernel::Portable | Kernel::DenseOctets | Kernel::WidenedOdd16 => unreachable!("it has no such blocks"),
+        Kernel::Portable | Kernel::DenseOctets | Kernel::DenseDuals | Kernel::WidenedOdd16 => {
+            unreachable!("it has no such blocks")
+        }
     };
     Cost { block, spread, group, step, product, output }
 }

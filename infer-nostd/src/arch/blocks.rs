@@ -5,7 +5,7 @@
 
 use super::args::Args;
 use crate::ops::Step;
-use crate::plan::{Kernel, Kind, MANY_SEGMENTS, MAX_SEGMENTS, Operator, Taps, Uses, Walk, Window};
+use crate::plan::{Kernel, Kind, MANY_SEGMENTS, MAX_SEGMENTS, Operator, Run, Taps, Uses, Walk, Window};
 use crate::ring::{RowMut, Rows};
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
@@ -23,7 +23,8 @@ use super::dsp::function;
 pub struct Segment {
     /// What the first step reads for the block's first pixel; of a depthwise convolution in channel 0.
     pub start: *const u8,
-    /// How many steps, at least 1: [`Args::plane_len`] apart, or [`Args::tap_len`] if depthwise, which has a run for each row.
+    /// How many steps, at least 1: [`Args::plane_len`] apart, or [`Args::tap_len`] if depthwise, which has a run for each row; or how many bytes where
+    /// a window's rows are runs of bytes.
     pub steps: u32,
 }
 
@@ -196,6 +197,7 @@ unsafe fn parted_segments<const USES: u128>(step: &Step, rows: &Rows, first: *mu
         (Kind::Depthwise, _) => (1, 0, operator.window[1] as u32, 1), // rows begin at words: none goes on a byte later
         // It leaves out the end of each run.
         (_, Taps::Three) if matches!(operator.kernel, Kernel::WidenedOdd16) => (1, 0, input.planes as u32, 1),
+        _ if cfg!(kernels = "dsp") && operator.walks_by_runs() => (1, 0, Run::of(operator, input).len as u32, 1), // it is told the bytes of a run
         (_, Taps::Three) => (1, 0, input.planes as u32, planes_len),
         _ => (operator.window[1], operator.dilations[1] as usize * input.lanes(), input.planes as u32, planes_len),
     };

@@ -1,7 +1,7 @@
 //! Convolutions for cores with the DSP extension (Cortex-M4, M7, M33): SMLAD makes two products in one cycle.
 //!
-//! Input and output are [`Layout::Quads`](crate::plan::Layout): a pixel of a plane is a word; [`Kernel::Image16`] reads an input of one
-//! channel, a byte a pixel. A kernel computes every output channel of `n` neighbouring pixels of one row. [`Args`](super::args::Args) says where things lie; how the weights follow one another is in the header of each macro.
+//! Input and output are [`Layout::Quads`](crate::plan::Layout): a pixel of a plane is a word; [`Kernel::Image16`] reads an input whose channels are
+//! last, in words at any byte. A kernel computes every output channel of `n` neighbouring pixels of one row. [`Args`](super::args::Args) says where things lie; how the weights follow one another is in the header of each macro.
 //! Equal, to the bit, to the plain loops of `ops`.
 //!
 //! Beyond what the arguments ask for: a plane is shorter than 65,536 bytes and holds all the pixels that a block reads of it; a segment
@@ -228,20 +228,20 @@ global_asm!(
   dsp_t3_pixels_\N 2
 .endm
 
-.macro dsp_t3 N
-  .section .text.dsp_narrow8_t3_\N, "ax", %progbits
-  .global dsp_narrow8_t3_\N
-  .type dsp_narrow8_t3_\N, %function
+@ What functions of all sizes share. First they make the frame: r0 the arguments, r10 where the function's table is: where its first round is entered,
+@ where later ones, and how far the loads of a pass walk by themselves. Leaves r1 at the stream.
+  .section .text.dsp_narrow8_t3_enter, "ax", %progbits
+  .type dsp_narrow8_t3_enter, %function
   .p2align 2
-dsp_narrow8_t3_\N:
-  push {r4-r11, lr}
+dsp_narrow8_t3_enter:
   sub sp, #60
   ldm r0, {r1-r9}             @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
-  subs r3, #(4 * \N + 8)        @ what the loads of a pass walk by themselves
+  mov r0, r10
+  str lr, [sp]
   str r9, [sp, #56]
-1:
+  ldrh r10, [r0, #4]
   add r9, sp, #20
-  adr r0, 8f
+  subs r3, r3, r10
   ldrd r10, r11, [r1], #8
   mov r12, r11                  @ steps in all
   ldrsh lr, [r0]                @ the first pass of all is not in the rounds
@@ -267,6 +267,7 @@ dsp_narrow8_t3_\N:
   orrne r11, r11, #0x20000
   str r11, [r9, #-8]
   mov r1, r4
+  ldr lr, [sp]
   add r12, r12, r12, lsl #1
   adds r12, r12, #2
   mul r12, r12, r7              @ words of the stream
@@ -274,6 +275,25 @@ dsp_narrow8_t3_\N:
   add r8, r1, r12, lsl #2
   subs r4, r6, #4               @ less the steps that the lanes make
   stm sp, {r4-r8}
+  bx lr
+dsp_narrow8_t3_next:            @ the second segment, or with the carry the third
+  bcs 1f
+  ldrd r0, lr, [sp, #32]
+  ldr pc, [sp, #40]
+1:
+  ldrd r0, lr, [sp, #44]
+  ldr pc, [sp, #52]
+  .size dsp_narrow8_t3_enter, . - dsp_narrow8_t3_enter
+
+.macro dsp_t3 N
+  .section .text.dsp_narrow8_t3_\N, "ax", %progbits
+  .global dsp_narrow8_t3_\N
+  .type dsp_narrow8_t3_\N, %function
+  .p2align 2
+dsp_narrow8_t3_\N:
+  push {r4-r11, lr}
+  adr r10, 8f
+  bl dsp_narrow8_t3_enter
 3:                              @ a channel
   ldrd r0, lr, [sp, #20]
   .set FIRST, 1
@@ -288,7 +308,7 @@ dsp_narrow8_t3_\N:
   subs lr, lr, #0x40000
   bhs 40b
   lsls r2, lr, #15
-  bmi 6f
+  bmi.w dsp_narrow8_t3_next
   bcs 7f
 5:
   ldr r7, [r1], #4
@@ -304,20 +324,13 @@ dsp_narrow8_t3_\N:
   bne 3b
   add sp, #60
   pop {r4-r11, pc}
-6:
-  bcs 9f
-  ldrd r0, lr, [sp, #32]
-  ldr pc, [sp, #40]
-9:
-  ldrd r0, lr, [sp, #44]
-  ldr pc, [sp, #52]
 7:
   ldr r2, [sp, #56]
   dsp_each_acc \N, dsp_shift_left
   b 5b
   .p2align 2
 8:
-  .hword 41b - 8b + 1, 40b - 8b + 1
+  .hword 41b - 8b + 1, 40b - 8b + 1, 4 * \N + 8
   .p2align 2
   .size dsp_narrow8_t3_\N, . - dsp_narrow8_t3_\N
 .endm
@@ -583,6 +596,129 @@ dsp_narrow8_t1_s\S\()_\N:
 @ Frame: 0 from lane or pair of lanes to the next | 4 out | 8 stream's end | 12 shift | 16 zero point | 24 end of the pixels | 28 entry | 32 stream
 @ | 36 frame's length | then the pixels. One tap: 8 plane of out | 20 stream's end | 40 the pixels, as the first round sees them | 44 bytes back to
 @ its weights | then the pixels
+
+@ The pixels of one word of a run, r3 bytes apart, to r12: bytes 0 and 2 unless ODD alone is wanted, bytes 1 and 3.
+.macro dsp_widen_word N, ODD=0
+  ldr r4, [r0]
+  .if \N >= 2
+    ldr r5, [r0, r3]
+  .endif
+  .if \N >= 3
+    ldr r6, [r0, r3, lsl #1]
+  .endif
+  .if \N == 4
+    add r7, r0, r3
+    ldr r7, [r7, r3, lsl #1]
+  .endif
+  .if \N == 1
+    .if \ODD == 0
+      sxtb16 r8, r4
+      str r8, [r12], #4
+    .endif
+    dsp_half 2, r4
+    str r4, [r12], #4
+  .elseif \N == 2
+    .if \ODD == 0
+      sxtb16 r8, r4
+      sxtb16 r9, r5
+      stm r12!, {r8, r9}
+    .endif
+    dsp_half 2, r4, r5
+    stm r12!, {r4, r5}
+  .elseif \N == 3
+    .if \ODD == 0
+      sxtb16 r8, r4
+      sxtb16 r9, r5
+      sxtb16 r10, r6
+      stm r12!, {r8, r9, r10}
+    .endif
+    dsp_half 2, r4, r5, r6
+    stm r12!, {r4, r5, r6}
+  .else
+    .if \ODD == 0
+      sxtb16 r8, r4
+      sxtb16 r9, r5
+      sxtb16 r10, r6
+      sxtb16 r11, r7
+      stm r12!, {r8, r9, r10, r11}
+    .endif
+    dsp_half 2, r4, r5, r6, r7
+    stm r12!, {r4, r5, r6, r7}
+  .endif
+.endm
+
+@ The frame with the pixels of windows whose rows are runs of bytes, wherever these begin: a pass for each step of a run (`Run`).
+.macro dsp_widened_runs N
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  ldr r3, [r0, #48]             @ from pixel to pixel
+  mov r10, r3
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point, shift
+  mov r3, r10
+  ldr r11, [r1, #4]             @ bytes of a run
+  adds r0, r11, #3
+  lsrs r0, r0, #2
+  lsls r0, r0, #1
+  and r11, r11, #3
+  cmp r11, #1
+  it eq
+  subeq r0, r0, #1              @ passes of a run
+  sub r12, r2, r1
+  lsr r12, r12, #3              @ runs
+  mul r0, r0, r12               @ passes
+  mov r12, #(4 * \N)
+  mul r12, r12, r0
+  add r11, r12, #55
+  bic r11, r11, #7
+  mov r10, sp
+  sub r10, r10, r11
+  mov sp, r10
+  add r10, r10, #48
+  add r12, r12, r10             @ end of the pixels
+  strd r5, r6, [sp, #4]
+  strd r9, r8, [sp, #12]
+  str r12, [sp, #24]
+  strd r4, r11, [sp, #32]
+  mov r12, r10                  @ the pixels
+  adr r10, 8f
+  rsb r11, r0, #0
+  and r11, r11, #15             @ passes of the first round that are left out
+  movs r5, #(4 * \N)
+  mul r5, r5, r11
+  sub r5, r12, r5
+  lsl r8, r11, #3
+  adds r8, #8
+  strd r5, r8, [sp, #40]
+  ldrsh r11, [r10, r11, lsl #1]
+  add r11, r11, r10
+  str r11, [sp, #28]
+  adds r7, #1
+  lsrs r7, r7, #1
+  adds r0, #2                   @ pair of channels: 2 biases, 2 words a pass, 2 multipliers
+  muls r0, r7, r0
+  add r0, r4, r0, lsl #3
+  movs r7, #2                   @ pair of lanes to pair of lanes: 2, and plane - 2, alternating
+  str r0, [sp, #20]
+  str r7, [sp]
+2:                              @ a run
+  ldrd r0, lr, [r1], #8
+  subs lr, #4
+1:
+  dsp_widen_word \N
+  adds r0, #4
+  subs lr, lr, #4
+  bhs 1b
+  cmn lr, #4
+  beq 3f
+  add r0, r0, lr                @ the last word ends where the run does
+  cmn lr, #3
+  mov lr, #0
+  bne 1b
+  dsp_widen_word \N, 1
+3:
+  cmp r1, r2
+  bne 2b
+  ldr r1, [sp, #32]
+.endm
 
 @ From r0 to r12 (bytes 0 and 2) and lr (bytes 1 and 3).
 .macro dsp_widen S, COUNT
@@ -1114,13 +1250,18 @@ dsp_narrow8_t1_s\S\()_\N:
   .endr
 .endm
 
-.macro dsp_t1u W, S, N
-  .section .text.dsp_widened\W\()_t1_s\S\()_\N, "ax", %progbits
-  .global dsp_widened\W\()_t1_s\S\()_\N
-  .type dsp_widened\W\()_t1_s\S\()_\N, %function
+@ S: pixels from one to the next; 0: rows of the window are runs of bytes, and a round may be entered at any pass.
+.macro dsp_t1u name, W, S, N
+  .section .text.\name\()_\N, "ax", %progbits
+  .global \name\()_\N
+  .type \name\()_\N, %function
   .p2align 2
-dsp_widened\W\()_t1_s\S\()_\N:
-  dsp_widened \W, \S, \N, 2
+\name\()_\N:
+  .if \S == 0
+    dsp_widened_runs \N
+  .else
+    dsp_widened \W, \S, \N, 2
+  .endif
 3:                              @ a pair of channels
   add r0, sp, #48
   .set FIRST, 1
@@ -1137,28 +1278,36 @@ dsp_widened\W\()_t1_s\S\()_\N:
   dsp_t1u_pass 0, \W, \N
 41:
   dsp_t1u_pass 1, \W, \N
+42:
   dsp_t1u_pass 2, \W, \N
 43:
   dsp_t1u_pass 3, \W, \N
+44:
   dsp_t1u_pass 4, \W, \N
 45:
   dsp_t1u_pass 5, \W, \N
+46:
   dsp_t1u_pass 6, \W, \N
 47:
   dsp_t1u_pass 7, \W, \N
   .if \W == 16
+48:
   dsp_t1u_pass 8, \W, \N
 49:
   dsp_t1u_pass 9, \W, \N
+50:
   dsp_t1u_pass 10, \W, \N
 51:
   dsp_t1u_pass 11, \W, \N
+52:
   dsp_t1u_pass 12, \W, \N
 53:
   dsp_t1u_pass 13, \W, \N
+54:
   dsp_t1u_pass 14, \W, \N
 55:
   dsp_t1u_pass 15, \W, \N
+56:
   add r0, r0, #(64 * \N)
   adds r1, #128
   .else
@@ -1206,19 +1355,27 @@ dsp_widened\W\()_t1_s\S\()_\N:
   b 5b
   .p2align 2
 8:
-  .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1
-  .if \W == 16
-    .hword 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+  .if \S == 0
+    .hword 41b - 8b + 1, 42b - 8b + 1, 43b - 8b + 1, 44b - 8b + 1, 45b - 8b + 1, 46b - 8b + 1, 47b - 8b + 1, 48b - 8b + 1
+    .hword 49b - 8b + 1, 50b - 8b + 1, 51b - 8b + 1, 52b - 8b + 1, 53b - 8b + 1, 54b - 8b + 1, 55b - 8b + 1, 56b - 8b + 1
+  .else
+    .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1
+    .if \W == 16
+      .hword 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+    .endif
   .endif
-  .size dsp_widened\W\()_t1_s\S\()_\N, . - dsp_widened\W\()_t1_s\S\()_\N
+  .size \name\()_\N, . - \name\()_\N
 .endm
 
 .irp s, 1, 2
   .irp n, 1, 2, 3
-    dsp_t1u 16, \s, \n
-    dsp_t1u 8, \s, \n
+    dsp_t1u dsp_widened16_t1_s\s, 16, \s, \n
+    dsp_t1u dsp_widened8_t1_s\s, 8, \s, \n
   .endr
-  dsp_t1u 16, \s, 4
+  dsp_t1u dsp_widened16_t1_s\s, 16, \s, 4
+.endr
+.irp n, 1, 2, 3, 4
+  dsp_t1u dsp_image16_runs, 16, 0, \n
 .endr
 
 @ ---- depthwise, 3x3 -------------------------------------------------------------------------------------------------------------
@@ -1826,6 +1983,10 @@ blocks::functions! {
     Image16 THREE 5 => dsp_image16_t3_5,
     Image16 THREE 6 => dsp_image16_t3_6,
     Image16 THREE 7 => dsp_image16_t3_7,
+    Image16 ONE|ONE_STRIDE_2 1 => dsp_image16_runs_1,
+    Image16 ONE|ONE_STRIDE_2 2 => dsp_image16_runs_2,
+    Image16 ONE|ONE_STRIDE_2 3 => dsp_image16_runs_3,
+    Image16 ONE|ONE_STRIDE_2 4 => dsp_image16_runs_4,
     Widened8 ONE 1 => dsp_widened8_t1_s1_1,
     Widened8 ONE 2 => dsp_widened8_t1_s1_2,
     Widened8 ONE 3 => dsp_widened8_t1_s1_3,

@@ -50,6 +50,7 @@ pub const fn has(kernel: Kernel, taps: Taps) -> bool {
         Kernel::DepthwiseThree | Kernel::DepthwiseQuads | Kernel::DenseOctets => cfg!(kernels = "dsp"),
         Kernel::DepthwisePairs => cfg!(kernels = "armv7m"),
         Kernel::DepthwiseUnsigned32 | Kernel::DepthwiseUnsigned8 => cfg!(kernels = "armv6m"),
+        Kernel::DenseDuals => cfg!(any(kernels = "armv7m", kernels = "armv6m")),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Step;
 #[cfg(not(kernels = "portable"))]
 use crate::arch;
-use crate::plan::{Kernel, Kind, Place, Taps, Uses};
+use crate::plan::{Kernel, Kind, Place, Run, Taps, Uses};
 use crate::ring::{RowMut, Rows};
 
 /// Output pixels that the definition works on at once.
@@ -81,6 +81,9 @@ impl Reach {
 fn accumulate(step: &Step, rows: &Rows, weights: &Weights, channel: usize, start: usize, accs: &mut [i32]) {
     let [kernel_h, kernel_w] = step.operator.window.map(usize::from);
     let [dilation_h, dilation_w] = step.operator.dilations.map(usize::from);
+    if step.operator.walks_by_runs() {
+        return accumulate_runs(step, rows, weights, start, accs);
+    }
     let Reach { first, planes, lanes, taps, stored } = Reach::of(step, weights.taps, channel);
     let mut number = 0;
     for ky in (0..kernel_h).step_by(step.input.rows_a_step()) {
@@ -100,6 +103,23 @@ fn accumulate(step: &Step, rows: &Rows, weights: &Weights, channel: usize, start
                     }
                 }
                 number += 1;
+            }
+        }
+    }
+}
+
+/// The same of a kernel to which a row of the window is a run of bytes.
+fn accumulate_runs(step: &Step, rows: &Rows, weights: &Weights, start: usize, accs: &mut [i32]) {
+    let run = Run::of(step.operator, step.input);
+    for ky in 0..step.operator.window[0] as usize {
+        let row = rows.slot(ky * step.operator.dilations[0] as usize);
+        for (number, lane) in (0..run.steps()).flat_map(|number| [(number, 0), (number, 1)]) {
+            let place = Place { step: ky * run.steps() + number, tap: 0, lane, planes: 1 };
+            let weight = weights.kernel.weight(weights.words, weights.taps, place, weights.member);
+            let (byte, _) = run.byte(number, lane);
+            for (i, acc) in accs.iter_mut().enumerate() {
+                let value = row[step.padded_start(start + i) * step.input.channels as usize + byte] as i8;
+                *acc = acc.wrapping_add(weight.wrapping_mul(value.into()));
             }
         }
     }

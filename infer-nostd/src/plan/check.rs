@@ -230,13 +230,14 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
     if is_sum && operator.shift_bits != 0 {
         return false;
     }
-    // In groups of eight, biases come first, then multipliers.
-    let by_eights = matches!(operator.kernel, Kernel::DenseOctets);
-    let (first, step) = if by_eights { (0, 1) } else { (first, step) };
+    // In a dense kernel's groups biases come first, then multipliers.
+    let by_groups = operator.kernel.is_dense();
+    let group = operator.kernel.group(Taps::of(operator));
+    let (first, step) = if by_groups { (0, 1) } else { (first, step) };
     let mut i = first;
     while i < last {
-        if by_eights && i % 16 < 8 {
-            i += 8;
+        if by_groups && i % (2 * group) < group {
+            i += group;
             continue;
         }
         let multiplier = plan.words()[table + i];
@@ -250,7 +251,7 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
 
 /// Whether every multiplier in a kernel's stream is positive.
 const fn stream(plan: &Plan, operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
-    if matches!(operator.kernel, Kernel::Portable | Kernel::DenseOctets) {
+    if matches!(operator.kernel, Kernel::Portable) || operator.kernel.is_dense() {
         return true; // it has a table
     }
     let taps = Taps::of(operator);

@@ -16,7 +16,8 @@ pub enum Kernel {
     Widened8 = 2,
     /// DSP: int8 weights, activations as they lie in the ring.
     Narrow8 = 3,
-    /// DSP: int16 weights, an input of one channel.
+    /// DSP: int16 weights, an input whose channels are last: of one channel under three taps, else any whose windows have rows that are one run of
+    /// bytes.
     Image16 = 4,
     /// ARMv7-M: two channels' weights in a word, their sums in one accumulator of 64 bits.
     Long = 5,
@@ -40,6 +41,8 @@ pub enum Kernel {
     DepthwiseThree = 14,
     /// DSP: [`Widened16`](Self::Widened16) for inputs whose last plane holds one channel: half as much work on that plane.
     WidenedOdd16 = 15,
+    /// ARMv7-M and ARMv6-M, dense: four outputs at once, two products by each multiplication; int8 weights.
+    DenseDuals = 16,
 }
 
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
@@ -163,14 +166,21 @@ impl Kernel {
             13 => Self::DenseOctets,
             14 => Self::DepthwiseThree,
             15 => Self::WidenedOdd16,
+            16 => Self::DenseDuals,
             _ => return None,
         })
+    }
+
+    /// Whether it is for dense layers.
+    #[inline(always)]
+    pub const fn is_dense(self) -> bool {
+        matches!(self, Self::DenseOctets | Self::DenseDuals)
     }
 
     /// The layout of the input; any where there is none.
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
-            Self::Portable | Self::DenseOctets => None,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => None,
             Self::Widened16
             | Self::WidenedOdd16
             | Self::Widened8
@@ -188,7 +198,7 @@ impl Kernel {
     /// Whether the kernel can write that layout.
     pub const fn writes(self, layout: Layout) -> bool {
         match self {
-            Self::Portable | Self::DenseOctets => true,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => true,
             Self::Widened16
             | Self::WidenedOdd16
             | Self::Widened8
@@ -210,7 +220,7 @@ impl Kernel {
         match self {
             Self::Portable => true,
             // A row is one run of bytes.
-            Self::DenseOctets => {
+            Self::DenseOctets | Self::DenseDuals => {
                 matches!(operator.kind, Kind::Dense)
                     && input.pads[1] == 0
                     && input.pads[3] == 0
@@ -242,7 +252,7 @@ impl Kernel {
                     && operator.groups == 1
                     && (!input.stacked || operator.dilations[0] == 1)
                     && operator.segments(input) <= MAX_SEGMENTS
-                    && (!matches!(self, Self::Image16) || three && input.channels == 1)
+                    && (!matches!(self, Self::Image16) || takes_image(operator, input))
                     && (!matches!(self, Self::WidenedOdd16) || three && !input.stacked && input.channels % 4 == 1)
                     // It has room for three segments: a ring, where it begins again, and a row that has landed.
                     && !(matches!(self, Self::Narrow8) && three && input.stacked && operator.segments(input) > 3)
@@ -256,14 +266,15 @@ impl Kernel {
         let three = matches!(Taps::of(operator), Taps::Three);
         let far = operator.strides[1] > 2; // only the DSP's kernel takes two pixels at once that are so far apart
         match self {
-            Self::Portable | Self::DenseOctets => 0,
+            Self::Portable | Self::DenseOctets | Self::DenseDuals => 0,
             Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 | Self::Image16 if three => 7,
             Self::Narrow8 if three => 6,
             Self::Plain if three => 8,
             Self::Long | Self::Spread16 | Self::Spread8 if three => 4,
             Self::Widened16 | Self::Plain | Self::Spread8 => 4,
             Self::Widened8 | Self::Narrow8 => 3,
-            Self::WidenedOdd16 | Self::Image16 => 0,
+            Self::Image16 => 4,
+            Self::WidenedOdd16 => 0,
             Self::Long | Self::Spread16 => 2,
             Self::DepthwiseThree => 6,
             Self::DepthwiseQuads => 3,
@@ -283,8 +294,10 @@ impl Kernel {
         match self {
             Self::Portable => 0,
             Self::DenseOctets => 48,
+            Self::DenseDuals => 104,
             Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 => 80 + 8 * read * steps,
+            Self::Image16 if matches!(taps, Taps::One { .. }) => 88 + (4 * read * steps).next_multiple_of(8),
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
             Self::Narrow8 => 96,
@@ -308,7 +321,7 @@ impl Kernel {
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
             Self::DenseOctets => 8,
             Self::Long if !three => 4,
-            Self::DepthwiseThree | Self::DepthwiseQuads => 4,
+            Self::DepthwiseThree | Self::DepthwiseQuads | Self::DenseDuals => 4,
             _ => 2,
         }
     }
@@ -321,13 +334,15 @@ impl Kernel {
             Self::Widened16 => steps * 2 * members,
             Self::WidenedOdd16 => (steps * 2).saturating_sub(rows) * members,
             Self::Widened8 | Self::Narrow8 => steps * members,
-            Self::Image16 => steps.div_ceil(2) * 3,
+            Self::Image16 if members == 3 => steps.div_ceil(2) * 3,
+            Self::Image16 => steps * 2,
             Self::Long if members == 3 => steps * 6,
             Self::Long => steps * 4,
             Self::Plain => (steps * 2 * taps.count()).div_ceil(4),
             Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
             Self::Spread8 => (steps * taps.count()).div_ceil(2),
             Self::DenseOctets => 8 * steps,
+            Self::DenseDuals => 4 * steps,
             Self::DepthwiseThree | Self::DepthwiseQuads => steps,
             Self::DepthwisePairs => steps.div_ceil(4),
             Self::DepthwiseUnsigned32 => 2 * steps,
@@ -359,7 +374,8 @@ impl Kernel {
                 half(words[word_of(three, 2 * step + lane % 2 - step / planes, tap, member)], lane / 2)
             }
             Self::Widened8 | Self::Narrow8 => byte(words[word_of(three, step, tap, member)], lane),
-            Self::Image16 => half(words[3 * (step / 2) + tap], step % 2),
+            Self::Image16 if three => half(words[3 * (step / 2) + tap], step % 2),
+            Self::Image16 => half(words[2 * step + member], lane),
             Self::Long if three => long(words[6 * step + 3 * lane + tap] as i32 as i64, member),
             Self::Long => long(words[4 * step + 2 * lane + member / 2] as i32 as i64, member),
             Self::Plain => {
@@ -381,8 +397,57 @@ impl Kernel {
             Self::DepthwiseUnsigned32 => words[2 * step + member] as i32,
             Self::DepthwiseUnsigned8 => byte(words[step / 2], step % 2 * 2 + member),
             Self::DenseOctets => dual8(half(words[8 * step + lane % 2 * 4 + member / 2], lane / 2), member),
+            Self::DenseDuals => byte(words[4 * step + member] ^ 0x8080_8080, lane),
             Self::Portable => 0,
         }
+    }
+}
+
+/// Whether [`Kernel::Image16`] takes the window.
+const fn takes_image(operator: &Operator, input: &Tensor) -> bool {
+    match Taps::of(operator) {
+        Taps::Three => input.channels == 1,
+        Taps::One { .. } => {
+            matches!(input.layout, Layout::ChannelsLast)
+                && operator.dilations[1] == 1
+                && Run::of(operator, input).len >= Run::SHORTEST
+        }
+    }
+}
+
+/// A row of a window over an input whose channels are last, as [`Kernel::Image16`] reads it where it takes no three taps at once: words of four
+/// bytes, the last of which ends where the run does, a step each for its bytes 0 and 2 and for 1 and 3. Of a last word with one new byte, which is
+/// its byte 3, the second step alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Bytes.
+    pub len: usize,
+}
+
+impl Run {
+    /// Shorter ones are less than a word.
+    const SHORTEST: usize = 4;
+
+    /// The rows of the operator's window.
+    #[inline(always)]
+    pub const fn of(operator: &Operator, input: &Tensor) -> Self {
+        Self { len: operator.window[1] as usize * input.channels as usize }
+    }
+
+    /// Its steps.
+    #[inline(always)]
+    pub const fn steps(self) -> usize {
+        2 * self.len.div_ceil(4) - (self.len % 4 == 1) as usize
+    }
+
+    /// The byte that the low half (lane 0) or the high half (lane 1) of a step takes, and whether it is its turn: what the word before has had has no
+    /// weight again.
+    pub const fn byte(self, step: usize, lane: usize) -> (usize, bool) {
+        let word = step / 2 * 4;
+        let is_second = step % 2 == 1 || word + 1 == self.len;
+        let start = if word + 4 > self.len { self.len - 4 } else { word };
+        let at = start + is_second as usize + 2 * lane;
+        (at, at >= word)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::arch::records::{self, Records};
 pub use crc::crc32;
 pub use error::PlanError;
 pub(crate) use kernel::MANY_SEGMENTS;
-pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Place, Taps, Walk, Window};
+pub use kernel::{Kernel, MAX_SEGMENTS, MAX_WINDOW_ROWS, Place, Run, Taps, Walk, Window};
 pub use layout::Layout;
 pub use operator::{Kind, OPERATOR_WORDS, Operator};
 pub use tensor::{NO_READER, NOWHERE, TENSOR_WORDS, Tensor};
@@ -41,7 +41,7 @@ pub use uses::Uses;
 /// First word of a plan: `INFP` in ASCII, low byte first.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"INFP");
 /// The version of the format that this crate reads and the planner writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Words before the first record.
 pub const HEADER_WORDS: usize = 8;
 /// Most operators in a plan.

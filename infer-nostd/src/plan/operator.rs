@@ -1,6 +1,6 @@
 //! An operator's record, as it lies in the file. FORMAT.md is the same page in prose.
 
-use super::{Kernel, Layout, Taps, Tensor};
+use super::{Kernel, Layout, Run, Taps, Tensor};
 use crate::fixed::Requant;
 
 /// What an operator computes; the number is the file's.
@@ -200,7 +200,7 @@ impl Operator {
         let has_whole_rows = input.planes() == 1 || input.slot_len() == input.planes() * input.plane_len();
         let is_whole = matches!(Taps::of(self), Taps::Three) || matches!(self.window, [1, 1]);
         let leaves_out = matches!(self.kernel, Kernel::WidenedOdd16); // the end of each row
-        matches!(self.kind, Kind::Depthwise) || leaves_out || !(has_whole_rows && is_whole)
+        matches!(self.kind, Kind::Depthwise) || leaves_out || self.walks_by_runs() || !(has_whole_rows && is_whole)
     }
 
     /// Rows (axis 0) or pixels (axis 1) from the first tap to the last, both counted.
@@ -218,8 +218,10 @@ impl Operator {
             }
             Kind::Conv2d => (outputs * window * (input.channels / self.groups) as u64).div_ceil(4),
             Kind::Depthwise => (window * input.channels as u64).div_ceil(4),
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
-                outputs.div_ceil(8) * input.height as u64 * 8 * self.dense_steps(input) as u64
+            Kind::Dense if self.kernel.is_dense() => {
+                let group = self.kernel.group(Taps::of(self));
+                let words = self.kernel.group_words(Taps::of(self), self.dense_steps(input), 1);
+                outputs.div_ceil(group as u64) * input.height as u64 * words as u64
             }
             Kind::Dense => (outputs * input.height as u64 * input.dense_row_len() as u64).div_ceil(4),
             _ => 0,
@@ -247,11 +249,20 @@ impl Operator {
         input.dense_row_len().div_ceil(4)
     }
 
+    /// Whether its kernel takes each row of a window as a [`Run`].
+    #[inline(always)]
+    pub const fn walks_by_runs(&self) -> bool {
+        matches!(self.kernel, Kernel::Image16) && matches!(Taps::of(self), Taps::One { .. })
+    }
+
     /// Steps of a kernel over one window.
     #[inline(always)]
     pub const fn steps(&self, input: &Tensor) -> usize {
         if matches!(self.kind, Kind::Depthwise) {
             return self.window[0] as usize * self.window[1] as usize;
+        }
+        if self.walks_by_runs() {
+            return self.window[0] as usize * Run::of(self, input).steps();
         }
         self.segments(input) * input.planes()
     }
@@ -267,7 +278,7 @@ impl Operator {
     /// The most runs of steps that a kernel has over one window: as many as there are where no two of them adjoin in memory. A depthwise
     /// one has a run for each row.
     pub const fn segments(&self, input: &Tensor) -> usize {
-        if matches!(self.kind, Kind::Depthwise) {
+        if matches!(self.kind, Kind::Depthwise) || self.walks_by_runs() {
             return self.window[0] as usize;
         }
         self.row_steps(input) * (self.window[1] as usize / Taps::of(self).count())
@@ -283,8 +294,8 @@ impl Operator {
     pub const fn table_words(&self, output: &Tensor) -> usize {
         match self.kind {
             Kind::Conv2d | Kind::Depthwise if !matches!(self.kernel, Kernel::Portable) => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => {
-                2 * (output.channels as usize).next_multiple_of(8)
+            Kind::Dense if self.kernel.is_dense() => {
+                2 * (output.channels as usize).next_multiple_of(self.kernel.group(Taps::of(self)))
             }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
             Kind::MaxPool => 0,
@@ -302,7 +313,9 @@ impl Operator {
     pub const fn state_words(&self, input: &Tensor, output: &Tensor) -> usize {
         match self.kind {
             Kind::Dense if input.height == 1 => 0,
-            Kind::Dense if matches!(self.kernel, Kernel::DenseOctets) => (output.channels as usize).next_multiple_of(8),
+            Kind::Dense if self.kernel.is_dense() => {
+                (output.channels as usize).next_multiple_of(self.kernel.group(Taps::of(self)))
+            }
             Kind::Dense | Kind::GlobalAveragePool => output.channels as usize,
             _ => 0,
         }

@@ -26,13 +26,13 @@ impl Uses {
     const STACKS: u32 = Self::LANDS + 1;
     const PLAIN_INPUT: u32 = Self::STACKS + 1;
     const MERGING_WINDOWS: u32 = Self::PLAIN_INPUT + 1;
-    /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; and
-    /// two families under three taps alone.
+    /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; two
+    /// in blocks of up to 7 under three taps alone; and one in blocks of up to 4 whatever the stride, of which 1 and 2 share a bit.
     const CONV: u32 = Self::MERGING_WINDOWS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
-    const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 2 * 8;
+    const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 2 * 7 + 3;
     const DENSE: u32 = Self::DEPTHWISE + 4 * 8;
-    /// Behind it, 1 bit is free.
+    /// The last bit.
     const DENSE_DEFINITIONS: u32 = Self::DENSE + 1;
 
     /// What the operators of a plan use.
@@ -64,7 +64,7 @@ impl Uses {
     const fn kernel(plan: &Plan, id: usize) -> u128 {
         let operator = plan.operator(id);
         let taps = Taps::of(operator);
-        if matches!(operator.kernel, Kernel::DenseOctets) {
+        if operator.kernel.is_dense() {
             return 1 << if arch::has(operator.kernel, taps) { Self::DENSE } else { Self::DENSE_DEFINITIONS };
         }
         if !arch::has(operator.kernel, taps) {
@@ -125,7 +125,12 @@ impl Uses {
             Kernel::Widened16 | Kernel::Long | Kernel::Spread16 => 0,
             Kernel::Widened8 | Kernel::Plain | Kernel::Spread8 => 16,
             Kernel::Narrow8 => 32,
-            Kernel::WidenedOdd16 => 56,
+            Kernel::Image16 if matches!(taps, Taps::One { .. }) => {
+                let size = if pixels == 1 { 2 } else { pixels };
+                assert!(size <= 4);
+                return 1 << (Self::CONV + 62 + size as u32 - 2);
+            }
+            Kernel::WidenedOdd16 => 55,
             _ => 48,
         };
         let (walk, most) = match taps {
@@ -133,7 +138,7 @@ impl Uses {
             Taps::One { stride: 1 } => (8, 4),
             Taps::One { .. } => (12, 4),
         };
-        assert!(pixels <= most);
+        assert!(pixels <= most && (family < 48 || pixels <= 7));
         1 << (Self::CONV + family + walk + pixels as u32 - 1)
     }
 

@@ -153,10 +153,11 @@ impl<'a> Estimate<'a> {
 
     /// Dense layers have one kernel to choose, which takes about as much memory as plain Rust.
     fn cut_dense(&self, cuts: &mut [Cut], layouts: &[Layout]) {
-        let kernel = Kernel::DenseOctets;
+        let Some(&kernel) = self.target.kernels().iter().find(|kernel| kernel.is_dense()) else { return };
         for (id, draft) in self.network.drafts.iter().enumerate() {
             let tensor = self.input_in(layouts[usize::from(draft.operator.inputs[0])], id);
-            if self.target.kernels().contains(&kernel) && draft.fits_24_bits && kernel.takes(&draft.operator, &tensor) {
+            let is_exact = draft.fits_24_bits || kernel != Kernel::DenseOctets;
+            if is_exact && kernel.takes(&draft.operator, &tensor) {
                 cuts[id] = Cut { kernel, block: 0 };
             }
         }

@@ -237,9 +237,10 @@ impl<'a> Search<'a> {
         let kernels = estimate.target.kernels();
         let mut layouts: Vec<Layout> = kernels.iter().filter_map(|kernel| kernel.input_layout()).collect();
         layouts.dedup();
-        // What a kernel may make cannot be channels last.
+        // What a kernel may make cannot be channels last, and sums are slow over layouts that are not the same.
         let is_made = ids().any(|id| estimate.classes[id + 1] == class && is_conv(estimate.operator(id)));
-        layouts.retain(|&layout| !(is_made && layout == Layout::ChannelsLast));
+        let may_be_image = class == estimate.classes[0] && !is_made;
+        layouts.retain(|&layout| may_be_image || layout != Layout::ChannelsLast);
         let way = |layout: Layout| {
             let reader = |&id: &usize| Some(Reader { id, takes: self.takes(layout, id) });
             let readers = convs.iter().filter_map(reader).filter(|reader| !reader.takes.is_empty()).collect();
