@@ -136,7 +136,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         watch: &mut impl FnMut(&Self, usize),
     ) -> Result<Option<&[i8]>, EngineError> {
         self.take_row(row, |engine, mut from| {
-            while let Some(ready) = schedule::next_ready(engine.plan(), &engine.progress, from) {
+            while let Some(ready) = schedule::next_ready::<USES>(engine.plan(), &engine.progress, from) {
                 let tensor = ready.id + 1;
                 let rows = engine.rows(tensor);
                 from = engine.step(ready);
@@ -217,7 +217,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Lets every operator work that can, until none can.
     #[inline(always)]
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
-        while let Some(ready) = schedule::next_ready(self.plan(), &self.progress, from) {
+        while let Some(ready) = schedule::next_ready::<USES>(self.plan(), &self.progress, from) {
             probe(ready.id);
             from = self.step(ready);
         }
@@ -247,7 +247,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         if const { Uses(USES).lands() } && input.lands() {
             self.arena.bring_in(operator.inputs[0] as usize, schedule::span(operator, input, before.at).last);
         }
-        self.progress[id + 1] = schedule::advanced(before, operator);
+        self.progress[id + 1] = schedule::advanced::<USES>(before, operator);
         let next = schedule::resume_from(output, id);
         if const { Uses(USES).lands() } && output.lands() {
             self.settle_landed(id + 1, next as usize);
@@ -281,6 +281,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Resize if const { Uses(USES).portable(Kind::Resize) } => ops::resize::row,
             Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
             Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
                 return self.accumulating_step(&step, ops::packed_dense::take::<USES>);
@@ -296,6 +297,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             }
             Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
                 return self.joining_step(&step, ops::concat::row);
+            }
+            Kind::Mul if const { Uses(USES).portable(Kind::Mul) } => {
+                return self.joining_step(&step, ops::mul::row);
             }
             _ => unreachable!(), // `sized` has held USES against the plan
         };

@@ -7,7 +7,7 @@
 //! Progress counts rows of the map. Where memory is meant (spans, slots), rows are counted with the stored padding: row `pads[0]`
 //! is then the first real one. The padding below the map comes into being when a window first reaches it.
 
-use crate::plan::{NO_READER, Operator, Plan, Tensor};
+use crate::plan::{Kind, NO_READER, Operator, Plan, Tensor, Uses};
 
 /// How far a tensor and the operator that makes it have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,8 +59,10 @@ pub struct Ready {
 }
 
 /// The furthest operator at or before `from` that can make a step.
+///
+/// `USES` is what the plan uses, for the compiler to leave out the rest.
 #[inline(always)]
-pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option<Ready> {
+pub const fn next_ready<const USES: u128>(plan: &Plan, progress: &[Progress], from: u16) -> Option<Ready> {
     let mut id = from as usize + 1;
     if id > plan.operator_count() {
         id = plan.operator_count();
@@ -75,8 +77,12 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
         let [a, b] = operator.inputs;
         let rows = progress[a as usize].rows;
         let lacks_rows = rows as usize + (operator.pads[0] as usize) < at as usize + operator.reach as usize;
-        // With the map whole, the padding below it can be made as well. An operator of two inputs reads row by row.
-        if (!lacks_rows || rows >= input.height) && (a == b || progress[b as usize].rows > at) {
+        // An operator of two inputs reads row by row, or its second input has one row for all of the first.
+        let seconds = progress[b as usize].rows;
+        let has_second =
+            seconds > at || const { Uses(USES).spreads() } && seconds > 0 && plan.tensor(b as usize).height == 1;
+        // With the map whole, the padding below it can be made as well.
+        if (!lacks_rows || rows >= input.height) && (a == b || has_second) {
             return Some(Ready { id, lacks_rows });
         }
     }
@@ -107,8 +113,15 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
 }
 
 /// The progress of an operator's output after the operator's next step.
+///
+/// `USES` is what the plan uses, for the compiler to leave out the rest.
 #[inline(always)]
-pub const fn advanced(progress: Progress, operator: &Operator) -> Progress {
+pub const fn advanced<const USES: u128>(progress: Progress, operator: &Operator) -> Progress {
+    if const { Uses(USES).repeats() } && matches!(operator.kind, Kind::Resize) {
+        let rows = progress.rows + 1;
+        let is_last_copy = rows as u32 == (progress.at as u32 + 1) * operator.strides[0] as u32;
+        return Progress { rows, at: progress.at + is_last_copy as u16 };
+    }
     let at = progress.at + operator.advance as u16;
     let gives = at as u32 == (progress.rows as u32 + 1) * operator.rows_each as u32;
     Progress { rows: progress.rows + gives as u16, at }
@@ -128,12 +141,12 @@ pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16])
         note_row(plan, progress, alive, 0);
         progress[0].rows += 1;
         let mut from = plan.tensor(0).last_reader;
-        while let Some(Ready { id, .. }) = next_ready(plan, progress, from) {
+        while let Some(Ready { id, .. }) = next_ready::<{ Uses::ALL.0 }>(plan, progress, from) {
             note_padding(plan, progress, alive, id);
             // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
             // which costs nothing: its output has no earlier row.
             note_row(plan, progress, alive, id + 1);
-            progress[id + 1] = advanced(progress[id + 1], plan.operator(id));
+            progress[id + 1] = advanced::<{ Uses::ALL.0 }>(progress[id + 1], plan.operator(id));
             from = resume_from(plan.tensor(id + 1), id);
         }
     }

@@ -125,7 +125,10 @@ pub fn choose(network: &Network, activations: &Activations, options: &Options) -
 
 /// Whether an operator makes each pixel from the same place of what it reads.
 fn follows(kind: Kind) -> bool {
-    matches!(kind, Kind::Add | Kind::Requantize | Kind::Lookup | Kind::Concat | Kind::AveragePool)
+    matches!(
+        kind,
+        Kind::Add | Kind::Requantize | Kind::Lookup | Kind::Concat | Kind::AveragePool | Kind::Mul | Kind::Resize
+    )
 }
 
 /// Whether kernels are for the operator.

@@ -183,5 +183,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Requantize => "requantize",
         Kind::Lookup => "lookup",
         Kind::Concat => "concat",
+        Kind::Mul => "mul",
+        Kind::Resize => "resize",
     }
 }

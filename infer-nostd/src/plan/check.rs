@@ -157,12 +157,27 @@ const fn geometry(operator: &Operator, [input, second]: [&Tensor; 2], output: &T
             let channels = input.channels as usize + second.channels as usize;
             is_point(operator) && channels == output.channels as usize && holds(input, output) && holds(second, output)
         }
+        Kind::Mul => is_point(operator) && same_channels && holds(input, output) && spreads(second, output),
+        Kind::Resize => {
+            // Every copy of a row is made, so that the step after them begins with the next one.
+            let [rows, pixels] = [output.height, output.width.div_ceil(sw as u16)];
+            is_unpadded(operator)
+                && same_channels
+                && rows.is_multiple_of(sh as u16)
+                && rows / sh as u16 <= input.height
+                && pixels <= input.width
+        }
     }
 }
 
 /// Whether an operator without a window reads a row a step.
 const fn is_point(operator: &Operator) -> bool {
-    operator.window[0] == 1 && operator.strides[0] == 1 && operator.pads[0] == 0
+    is_unpadded(operator) && operator.strides[0] == 1
+}
+
+/// Whether a step reads one row of the map.
+const fn is_unpadded(operator: &Operator) -> bool {
+    operator.window[0] == 1 && operator.pads[0] == 0
 }
 
 /// Whether two records are equal.
@@ -210,6 +225,13 @@ const fn holds(input: &Tensor, output: &Tensor) -> bool {
     input.height >= output.height && input.width >= output.width
 }
 
+/// Whether `input` has what `output` is made from, or one row, column or channel for all of it.
+const fn spreads(input: &Tensor, output: &Tensor) -> bool {
+    (input.height >= output.height || input.height == 1)
+        && (input.width >= output.width || input.width == 1)
+        && (input.channels == output.channels || input.channels == 1)
+}
+
 const fn within(at: usize, len: usize, [start, end]: [usize; 2]) -> bool {
     start <= at && at <= end && len <= end - at
 }
@@ -220,7 +242,7 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
         return false;
     }
     let (first, step, last) = match operator.kind {
-        Kind::AveragePool | Kind::GlobalAveragePool => (0, 1, table_words),
+        Kind::AveragePool | Kind::GlobalAveragePool | Kind::Mul => (0, 1, table_words),
         Kind::Add | Kind::Requantize => (1, 1, 2),
         Kind::Concat => (1, 3, 6),
         Kind::Lookup => (0, 1, 0),

@@ -41,7 +41,7 @@ pub use uses::Uses;
 /// First word of a plan: `INFP` in ASCII, low byte first.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"INFP");
 /// The version of the format that this crate reads and the planner writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Words before the first record.
 pub const HEADER_WORDS: usize = 8;
 /// Most operators in a plan.

@@ -166,6 +166,16 @@ impl Uses {
         self.0 & 1 << (Self::KINDS + kind as u32) != 0
     }
 
+    /// Whether an operator is that may wait for one row of its second input with every row of its first.
+    pub const fn spreads(self) -> bool {
+        self.portable(Kind::Mul)
+    }
+
+    /// Whether an operator is that makes several rows of one.
+    pub const fn repeats(self) -> bool {
+        self.portable(Kind::Resize)
+    }
+
     /// Whether a max pool is that takes rows of some layout.
     #[inline(always)]
     pub const fn merging_pools(self) -> bool {
