@@ -100,10 +100,16 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Forgets the image in flight and waits for the first row of the next one.
     pub fn start(&mut self) {
         self.progress = [Progress::default(); TENSORS];
-        for id in 0..self.plan().tensor_count() {
-            if self.plan().tensor(id).pads != [0; 4] {
-                self.arena.fill_ring(id);
-            }
+        if const { !Uses(USES).renews() } {
+            (0..self.plan().tensor_count()).for_each(|id| self.make_padding(id));
+        }
+    }
+
+    /// Makes a tensor's padding, before there are rows.
+    #[inline(always)]
+    fn make_padding(&mut self, id: usize) {
+        if self.plan().tensor(id).pads != [0; 4] {
+            self.arena.fill_ring(id);
         }
     }
 
@@ -188,6 +194,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Puts a row of the image into the input's ring.
     #[inline(never)] // its frame is gone when the operators work
     fn store_row(&mut self, row: &[i8]) {
+        if const { Uses(USES).renews() } && self.progress[0].rows == 0 {
+            self.make_padding(0);
+        }
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
         if const { Uses(USES).stacks() } && (const { !Uses(USES).plain_inputs() } || input.stacked) {
@@ -226,6 +235,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// One step of an operator: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for work next.
     #[inline(always)]
     fn step(&mut self, Ready { id, lacks_rows }: Ready) -> u16 {
+        if const { Uses(USES).renews() } {
+            self.renew_padding(id);
+        }
         if lacks_rows {
             self.fill_padding(id);
         }
@@ -237,6 +249,17 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     #[inline(always)]
     fn rows(&self, id: usize) -> usize {
         self.plan().tensor(id).pads[0] as usize + self.progress[id].rows as usize
+    }
+
+    /// Makes the padding of what operator `id` makes, before its first step, and of what it reads before there are rows: other rows may have lain there.
+    #[inline(never)]
+    fn renew_padding(&mut self, id: usize) {
+        let [a, b] = self.plan().operator(id).inputs.map(usize::from);
+        for tensor in [a, b, id + 1] {
+            if self.progress[tensor] == Progress::default() {
+                self.make_padding(tensor);
+            }
+        }
     }
 
     /// After a step of operator `id`: what has landed and been read moves into its ring. Where to look for work next.

@@ -127,29 +127,67 @@ pub const fn advanced<const USES: u128>(progress: Progress, operator: &Operator)
     Progress { rows: progress.rows + gives as u16, at }
 }
 
-/// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once.
+/// When in an image a tensor's memory, and its operator's accumulators, are written or read: the first and the last step, the arrival of a row of the
+/// input counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// The first.
+    pub first: u32,
+    /// The last; `u32::MAX` of the output, which the caller reads.
+    pub last: u32,
+}
+
+impl Life {
+    /// Of a tensor that nothing has been done with.
+    pub const NONE: Self = Self { first: u32::MAX, last: 0 };
+
+    const fn at(&mut self, step: u32) {
+        if self.first > step {
+            self.first = step;
+        }
+        if self.last < step {
+            self.last = step;
+        }
+    }
+
+    /// Whether one is over before the other begins.
+    pub const fn is_apart(self, other: Self) -> bool {
+        self.last < other.first || other.last < self.first
+    }
+}
+
+/// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once, and when that was.
 ///
-/// `progress` and `alive` have an entry for each tensor. The result is whether the output was completed.
-pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16]) -> bool {
+/// `progress`, `alive` and `lives` have an entry for each tensor. The result is whether the output was completed.
+pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16], lives: &mut [Life]) -> bool {
     start(plan, progress);
-    let mut id = 0;
+    let (mut id, mut step) = (0, 0);
     while id < plan.tensor_count() {
         alive[id] = plan.tensor(id).pads[0] as u16;
+        lives[id] = Life::NONE;
         id += 1;
     }
     while input_open(plan, progress) {
         note_row(plan, progress, alive, 0);
         progress[0].rows += 1;
+        lives[0].at(step);
+        step += 1;
         let mut from = plan.tensor(0).last_reader;
         while let Some(Ready { id, .. }) = next_ready::<{ Uses::ALL.0 }>(plan, progress, from) {
             note_padding(plan, progress, alive, id);
             // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
             // which costs nothing: its output has no earlier row.
             note_row(plan, progress, alive, id + 1);
+            let [a, b] = plan.operator(id).inputs;
+            lives[a as usize].at(step);
+            lives[b as usize].at(step);
+            lives[id + 1].at(step);
+            step += 1;
             progress[id + 1] = advanced::<{ Uses::ALL.0 }>(progress[id + 1], plan.operator(id));
             from = resume_from(plan.tensor(id + 1), id);
         }
     }
+    lives[plan.operator_count()].last = u32::MAX;
     is_complete(plan, progress)
 }
 
