@@ -77,12 +77,14 @@ pub const fn next_ready<const USES: u128>(plan: &Plan, progress: &[Progress], fr
         let [a, b] = operator.inputs;
         let rows = progress[a as usize].rows;
         let lacks_rows = rows as usize + (operator.pads[0] as usize) < at as usize + operator.reach as usize;
-        // An operator of two inputs reads row by row, or its second input has one row for all of the first.
-        let seconds = progress[b as usize].rows;
-        let has_second =
-            seconds > at || const { Uses(USES).spreads() } && seconds > 0 && plan.tensor(b as usize).height == 1;
-        // With the map whole, the padding below it can be made as well.
-        if (!lacks_rows || rows >= input.height) && (a == b || has_second) {
+        // With the map whole, the padding below it can be made as well. An operator of two inputs reads row by row, or its second input has one
+        // row for all of the first.
+        let second = b as usize;
+        if (!lacks_rows || rows >= input.height)
+            && (a == b
+                || progress[second].rows > at
+                || const { Uses(USES).spreads() } && progress[second].rows > 0 && plan.tensor(second).height == 1)
+        {
             return Some(Ready { id, lacks_rows });
         }
     }
