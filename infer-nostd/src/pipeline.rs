@@ -100,10 +100,16 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Forgets the image in flight and waits for the first row of the next one.
     pub fn start(&mut self) {
         self.progress = [Progress::default(); TENSORS];
-        for id in 0..self.plan().tensor_count() {
-            if self.plan().tensor(id).pads != [0; 4] {
-                self.arena.fill_ring(id);
-            }
+        if const { !Uses(USES).renews() } {
+            (0..self.plan().tensor_count()).for_each(|id| self.make_padding(id));
+        }
+    }
+
+    /// Makes a tensor's padding, before there are rows.
+    #[inline(always)]
+    fn make_padding(&mut self, id: usize) {
+        if self.plan().tensor(id).pads != [0; 4] {
+            self.arena.fill_ring(id);
         }
     }
 
@@ -136,7 +142,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         watch: &mut impl FnMut(&Self, usize),
     ) -> Result<Option<&[i8]>, EngineError> {
         self.take_row(row, |engine, mut from| {
-            while let Some(ready) = schedule::next_ready(engine.plan(), &engine.progress, from) {
+            while let Some(ready) = schedule::next_ready::<USES>(engine.plan(), &engine.progress, from) {
                 let tensor = ready.id + 1;
                 let rows = engine.rows(tensor);
                 from = engine.step(ready);
@@ -188,6 +194,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Puts a row of the image into the input's ring.
     #[inline(never)] // its frame is gone when the operators work
     fn store_row(&mut self, row: &[i8]) {
+        if const { Uses(USES).renews() } && self.progress[0].rows == 0 {
+            self.make_padding(0);
+        }
         let input = self.plan().tensor(0);
         let at = input.pads[0] as usize + self.progress[0].rows as usize;
         if const { Uses(USES).stacks() } && (const { !Uses(USES).plain_inputs() } || input.stacked) {
@@ -217,7 +226,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// Lets every operator work that can, until none can.
     #[inline(always)]
     fn settle(&mut self, mut from: u16, probe: &mut impl FnMut(usize)) {
-        while let Some(ready) = schedule::next_ready(self.plan(), &self.progress, from) {
+        while let Some(ready) = schedule::next_ready::<USES>(self.plan(), &self.progress, from) {
             probe(ready.id);
             from = self.step(ready);
         }
@@ -226,6 +235,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     /// One step of an operator: it reads rows and gives a row, or takes one into its accumulators or into a row. Where to look for work next.
     #[inline(always)]
     fn step(&mut self, Ready { id, lacks_rows }: Ready) -> u16 {
+        if const { Uses(USES).renews() } {
+            self.renew_padding(id);
+        }
         if lacks_rows {
             self.fill_padding(id);
         }
@@ -239,6 +251,17 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         self.plan().tensor(id).pads[0] as usize + self.progress[id].rows as usize
     }
 
+    /// Makes the padding of what operator `id` makes, before its first step, and of what it reads before there are rows: other rows may have lain there.
+    #[inline(never)]
+    fn renew_padding(&mut self, id: usize) {
+        let [a, b] = self.plan().operator(id).inputs.map(usize::from);
+        for tensor in [a, b, id + 1] {
+            if self.progress[tensor] == Progress::default() {
+                self.make_padding(tensor);
+            }
+        }
+    }
+
     /// After a step of operator `id`: what has landed and been read moves into its ring. Where to look for work next.
     #[inline(never)]
     fn advance(&mut self, id: usize) -> u16 {
@@ -247,7 +270,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
         if const { Uses(USES).lands() } && input.lands() {
             self.arena.bring_in(operator.inputs[0] as usize, schedule::span(operator, input, before.at).last);
         }
-        self.progress[id + 1] = schedule::advanced(before, operator);
+        self.progress[id + 1] = schedule::advanced::<USES>(before, operator);
         let next = schedule::resume_from(output, id);
         if const { Uses(USES).lands() } && output.lands() {
             self.settle_landed(id + 1, next as usize);
@@ -281,6 +304,7 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
+            Kind::Resize if const { Uses(USES).portable(Kind::Resize) } => ops::resize::row,
             Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
             Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
                 return self.accumulating_step(&step, ops::packed_dense::take::<USES>);
@@ -296,6 +320,9 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
             }
             Kind::Concat if const { Uses(USES).portable(Kind::Concat) } => {
                 return self.joining_step(&step, ops::concat::row);
+            }
+            Kind::Mul if const { Uses(USES).portable(Kind::Mul) } => {
+                return self.joining_step(&step, ops::mul::row);
             }
             _ => unreachable!(), // `sized` has held USES against the plan
         };

@@ -7,7 +7,7 @@
 //! Progress counts rows of the map. Where memory is meant (spans, slots), rows are counted with the stored padding: row `pads[0]`
 //! is then the first real one. The padding below the map comes into being when a window first reaches it.
 
-use crate::plan::{NO_READER, Operator, Plan, Tensor};
+use crate::plan::{Kind, NO_READER, Operator, Plan, Tensor, Uses};
 
 /// How far a tensor and the operator that makes it have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,8 +59,10 @@ pub struct Ready {
 }
 
 /// The furthest operator at or before `from` that can make a step.
+///
+/// `USES` is what the plan uses, for the compiler to leave out the rest.
 #[inline(always)]
-pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option<Ready> {
+pub const fn next_ready<const USES: u128>(plan: &Plan, progress: &[Progress], from: u16) -> Option<Ready> {
     let mut id = from as usize + 1;
     if id > plan.operator_count() {
         id = plan.operator_count();
@@ -75,8 +77,14 @@ pub const fn next_ready(plan: &Plan, progress: &[Progress], from: u16) -> Option
         let [a, b] = operator.inputs;
         let rows = progress[a as usize].rows;
         let lacks_rows = rows as usize + (operator.pads[0] as usize) < at as usize + operator.reach as usize;
-        // With the map whole, the padding below it can be made as well. An operator of two inputs reads row by row.
-        if (!lacks_rows || rows >= input.height) && (a == b || progress[b as usize].rows > at) {
+        // With the map whole, the padding below it can be made as well. An operator of two inputs reads row by row, or its second input has one
+        // row for all of the first.
+        let second = b as usize;
+        if (!lacks_rows || rows >= input.height)
+            && (a == b
+                || progress[second].rows > at
+                || const { Uses(USES).spreads() } && progress[second].rows > 0 && plan.tensor(second).height == 1)
+        {
             return Some(Ready { id, lacks_rows });
         }
     }
@@ -107,36 +115,81 @@ const fn clamp(x: usize, min: usize, max: usize) -> usize {
 }
 
 /// The progress of an operator's output after the operator's next step.
+///
+/// `USES` is what the plan uses, for the compiler to leave out the rest.
 #[inline(always)]
-pub const fn advanced(progress: Progress, operator: &Operator) -> Progress {
+pub const fn advanced<const USES: u128>(progress: Progress, operator: &Operator) -> Progress {
+    if const { Uses(USES).repeats() } && matches!(operator.kind, Kind::Resize) {
+        let rows = progress.rows + 1;
+        let is_last_copy = rows as u32 == (progress.at as u32 + 1) * operator.strides[0] as u32;
+        return Progress { rows, at: progress.at + is_last_copy as u16 };
+    }
     let at = progress.at + operator.advance as u16;
     let gives = at as u32 == (progress.rows as u32 + 1) * operator.rows_each as u32;
     Progress { rows: progress.rows + gives as u16, at }
 }
 
-/// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once.
+/// When in an image a tensor's memory, and its operator's accumulators, are written or read: the first and the last step, the arrival of a row of the
+/// input counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// The first.
+    pub first: u32,
+    /// The last; `u32::MAX` of the output, which the caller reads.
+    pub last: u32,
+}
+
+impl Life {
+    /// Of a tensor that nothing has been done with.
+    pub const NONE: Self = Self { first: u32::MAX, last: 0 };
+
+    const fn at(&mut self, step: u32) {
+        if self.first > step {
+            self.first = step;
+        }
+        if self.last < step {
+            self.last = step;
+        }
+    }
+
+    /// Whether one is over before the other begins.
+    pub const fn is_apart(self, other: Self) -> bool {
+        self.last < other.first || other.last < self.first
+    }
+}
+
+/// Runs the schedule of one image without data and keeps, for each tensor, the most rows that were alive at once, and when that was.
 ///
-/// `progress` and `alive` have an entry for each tensor. The result is whether the output was completed.
-pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16]) -> bool {
+/// `progress`, `alive` and `lives` have an entry for each tensor. The result is whether the output was completed.
+pub const fn simulate(plan: &Plan, progress: &mut [Progress], alive: &mut [u16], lives: &mut [Life]) -> bool {
     start(plan, progress);
-    let mut id = 0;
+    let (mut id, mut step) = (0, 0);
     while id < plan.tensor_count() {
         alive[id] = plan.tensor(id).pads[0] as u16;
+        lives[id] = Life::NONE;
         id += 1;
     }
     while input_open(plan, progress) {
         note_row(plan, progress, alive, 0);
         progress[0].rows += 1;
+        lives[0].at(step);
+        step += 1;
         let mut from = plan.tensor(0).last_reader;
-        while let Some(Ready { id, .. }) = next_ready(plan, progress, from) {
+        while let Some(Ready { id, .. }) = next_ready::<{ Uses::ALL.0 }>(plan, progress, from) {
             note_padding(plan, progress, alive, id);
             // The row that the step writes, or goes on writing. A step that only accumulates asks for a row too early,
             // which costs nothing: its output has no earlier row.
             note_row(plan, progress, alive, id + 1);
-            progress[id + 1] = advanced(progress[id + 1], plan.operator(id));
+            let [a, b] = plan.operator(id).inputs;
+            lives[a as usize].at(step);
+            lives[b as usize].at(step);
+            lives[id + 1].at(step);
+            step += 1;
+            progress[id + 1] = advanced::<{ Uses::ALL.0 }>(progress[id + 1], plan.operator(id));
             from = resume_from(plan.tensor(id + 1), id);
         }
     }
+    lives[plan.operator_count()].last = u32::MAX;
     is_complete(plan, progress)
 }
 

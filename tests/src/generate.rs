@@ -32,10 +32,14 @@ pub enum Layer {
     Activation,
     /// Channels beside those of earlier tensors.
     Concat,
+    /// Product with an earlier tensor of the same shape or a smaller one, or with a mean of its own.
+    Mul,
+    /// Pixels several times.
+    Resize,
 }
 
 /// Every layer, for tests that must miss none.
-pub const LAYERS: [Layer; 11] = [
+pub const LAYERS: [Layer; 13] = [
     Layer::Conv,
     Layer::GroupedConv,
     Layer::Depthwise,
@@ -47,6 +51,8 @@ pub const LAYERS: [Layer; 11] = [
     Layer::Requantize,
     Layer::Activation,
     Layer::Concat,
+    Layer::Mul,
+    Layer::Resize,
 ];
 
 /// The fastest plan of a network for a target, the smallest, and one that has half the flash that lies between.
@@ -119,7 +125,7 @@ impl Generator {
             let outputs = [1, 3, 5, 8, 10, 13, 16, 17][self.range(0, 7)].min(most);
             let axis = |kernel, stride, dilation| [kernel, stride, dilation];
             let square = [axis(3, 1, 1); 2];
-            match self.range(0, 17) {
+            match self.range(0, 19) {
                 0..=3 => self.conv_of(&mut graph, square, 1, outputs),
                 4 | 5 => self.conv_of(&mut graph, [axis(1, 1, 1); 2], 1, outputs),
                 6 => self.conv_of(&mut graph, [axis(3, 2, 1); 2], 1, outputs),
@@ -135,6 +141,8 @@ impl Generator {
                     self.max_pool(&mut graph, window);
                 }
                 15 => self.push(&mut graph, Layer::Activation),
+                17 => self.push(&mut graph, Layer::Mul),
+                18 => self.push(&mut graph, Layer::Resize),
                 16 if graph.tensors[graph.output].shape[0] < 2 * most => self.push(&mut graph, Layer::Concat),
                 _ => self.push(&mut graph, Layer::Add),
             }
@@ -275,6 +283,36 @@ impl Generator {
                 let clamp = self.clamp();
                 let y = self.tensor(format!("t{}", graph.nodes.len()), x.shape);
                 self.node(graph, QuantOp::Add { clamp }, vec![graph.output, other], y);
+            }
+            Layer::Mul => {
+                // The mean of all of it, by row, by column, or by neither.
+                let kernel = [[height, width], [1, width], [height, 1], [1, 1]][self.range(0, 3)];
+                let trunk = graph.output;
+                if self.range(0, 1) == 0 && kernel != [1, 1] {
+                    let window = Window { kernel, strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
+                    let shape = out_shape(channels, &window, height, width);
+                    self.rescaled(graph, QuantOp::AveragePool { window, count_include_pad: false }, shape);
+                    if self.range(0, 1) == 0 {
+                        let outputs = if self.range(0, 2) == 0 { 1 } else { channels };
+                        let point = Window { kernel: [1, 1], ..window };
+                        self.conv_with(graph, point, 1, outputs);
+                    }
+                }
+                let spreads = |shape: [usize; 3]| shape.iter().zip(x.shape).all(|(&from, to)| from == to || from == 1);
+                let others = self.made(graph, spreads);
+                let other = others[others.len() - 1 - self.range(0, others.len() - 1) / 2];
+                let inputs = if self.range(0, 1) == 0 { vec![trunk, other] } else { vec![other, trunk] };
+                let mut y = self.tensor(format!("t{}", graph.nodes.len()), x.shape);
+                y.scale = x.scale * graph.tensors[other].scale * 40.0 * (0.2 + self.unit());
+                let clamp = self.clamp();
+                self.node(graph, QuantOp::Mul { clamp }, inputs, y);
+            }
+            Layer::Resize => {
+                let most = |len: usize| (32 / len).clamp(1, 3);
+                let factors = [self.range(1, most(height)), self.range(1, most(width))];
+                let shape = [channels, height * factors[0], width * factors[1]];
+                let y = QuantTensor { name: format!("t{}", graph.nodes.len()), shape, ..x };
+                self.node(graph, QuantOp::Resize { factors }, vec![graph.output], y);
             }
             Layer::Requantize => {
                 let clamp = self.clamp();

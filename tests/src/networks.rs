@@ -201,7 +201,7 @@ type Maker = (&'static str, fn() -> ModelProto);
 
 /// All of them.
 pub fn all() -> Vec<Network> {
-    let named: [Maker; 25] = [
+    let named: [Maker; 31] = [
         ("torch LeNet", torch_lenet),
         ("torch ResNet", torch_resnet),
         ("torch MobileNetV2", torch_mobilenet),
@@ -217,6 +217,11 @@ pub fn all() -> Vec<Network> {
         ("torch SiLU", torch_silu),
         ("torch HardSwish", torch_hardswish),
         ("torch GELU, padding and PReLU", torch_gelu),
+        ("torch MobileNetV3", torch_squeeze_and_excite),
+        ("torch CBAM", torch_attention),
+        ("torch U-Net", torch_unet),
+        ("torch feature pyramid", torch_pyramid),
+        ("torch U-Net over time", torch_unet_over_time),
         ("torch normalization at the input", torch_normalized),
         ("torch autoencoder", torch_autoencoder),
         ("Keras MNIST", keras_mnist),
@@ -226,6 +231,7 @@ pub fn all() -> Vec<Network> {
         ("Keras Conv1D behind a rescaling", keras_conv1d_rescaled),
         ("Keras Conv1D through torch", keras_torch_conv1d),
         ("Keras convolutional autoencoder", keras_map),
+        ("Keras gates and larger maps", keras_gates),
         ("scikit MLP", scikit_mlp),
     ];
     named.map(|(name, build)| Network { name, model: build() }).into()
@@ -461,6 +467,141 @@ fn torch_hardswish() -> ModelProto {
     b.finish(&y, &[4])
 }
 
+/// Gates of convolutions, before and behind the trunk in the product, and of linear layers.
+fn torch_squeeze_and_excite() -> ModelProto {
+    let mut b = Builder::new(14, &[3, 16, 16]);
+    let hard = ("alpha", Float(1.0 / 6.0));
+    let x = b.conv_norm("x", &[8, 3, 3, 3], &[SAME, STRIDE]);
+    let mut x = b.node("HardSwish", &[&x], &[]);
+    for gate_first in [false, true] {
+        let y = b.conv_norm(&x, &[16, 8, 1, 1], &[]);
+        let y = b.node("HardSwish", &[&y], &[]);
+        let y = b.conv_norm(&y, &[16, 1, 3, 3], &[SAME, ("group", Int(16))]);
+        let y = b.node("HardSwish", &[&y], &[]);
+        let mean = b.node("GlobalAveragePool", &[&y], &[]);
+        let less = b.conv(&mean, &[4, 16, 1, 1], &[]);
+        let less = b.relu(&less);
+        let gate = b.conv(&less, &[16, 4, 1, 1], &[]);
+        let gate = b.node("HardSigmoid", &[&gate], &[hard]);
+        let y = b.node("Mul", &if gate_first { [gate.as_str(), &y] } else { [y.as_str(), &gate] }, &[]);
+        let y = b.conv_norm(&y, &[8, 16, 1, 1], &[]);
+        x = b.node("Add", &[&x, &y], &[]);
+    }
+    let mean = b.node("GlobalAveragePool", &[&x], &[]);
+    let mean = b.node("Flatten", &[&mean], &[("axis", Int(1))]);
+    let less = b.gemm(&mean, 4, 8);
+    let less = b.relu(&less);
+    let gate = b.gemm(&less, 8, 4);
+    let gate = b.node("Sigmoid", &[&gate], &[]);
+    let shape = b.ints(&[-1, 8, 1, 1]);
+    let gate = b.node("Reshape", &[&gate, &shape], &[]);
+    let x = b.node("Mul", &[&x, &gate], &[]);
+    let x = b.relu(&x);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 5, 8);
+    b.finish(&y, &[5])
+}
+
+/// A gate for each channel, then one for each pixel, then a map that gates another.
+fn torch_attention() -> ModelProto {
+    let mut b = Builder::new(17, &[1, 14, 14]);
+    let x = b.conv_norm("x", &[6, 1, 3, 3], &[SAME]);
+    let x = b.relu(&x);
+    let gate = b.node("GlobalAveragePool", &[&x], &[]);
+    let gate = b.conv(&gate, &[6, 6, 1, 1], &[]);
+    let gate = b.node("Sigmoid", &[&gate], &[]);
+    let x = b.node("Mul", &[&gate, &x], &[]);
+    let mask = b.conv(&x, &[1, 6, 5, 5], &[("pads", Ints(&[2, 2, 2, 2]))]);
+    let mask = b.node("Sigmoid", &[&mask], &[]);
+    let x = b.node("Mul", &[&x, &mask], &[]);
+    let [left, right] = [b.conv(&x, &[4, 6, 3, 3], &[SAME, STRIDE]), b.conv(&x, &[4, 6, 3, 3], &[SAME, STRIDE])];
+    let left = b.node("Tanh", &[&left], &[]);
+    let x = b.node("Mul", &[&left, &right], &[]);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 3, 4);
+    b.finish(&y, &[3])
+}
+
+fn torch_unet() -> ModelProto {
+    let mut b = Builder::new(11, &[1, 16, 12]);
+    let pool = [("kernel_shape", Ints(&[2, 2])), STRIDE];
+    let double = |b: &mut Builder, x: &str, channels: i64, outputs: i64| {
+        let x = b.conv_norm(x, &[outputs, channels, 3, 3], &[SAME]);
+        let x = b.relu(&x);
+        let x = b.conv_norm(&x, &[outputs, outputs, 3, 3], &[SAME]);
+        b.relu(&x)
+    };
+    let first = double(&mut b, "x", 1, 4);
+    let x = b.node("MaxPool", &[&first], &pool);
+    let second = double(&mut b, &x, 4, 6);
+    let x = b.node("MaxPool", &[&second], &pool);
+    let mut x = double(&mut b, &x, 6, 8);
+    for (skip, channels, outputs) in [(&second, 14, 6), (&first, 10, 4)] {
+        let (region, scales) = (b.floats(&[0], &[]), b.floats(&[4], &[1.0, 1.0, 2.0, 2.0]));
+        let plain = ("coordinate_transformation_mode", Text("asymmetric"));
+        let larger = [plain, ("mode", Text("nearest")), ("nearest_mode", Text("floor"))];
+        let y = b.node("Resize", &[&x, &region, &scales], &larger);
+        let y = b.node("Concat", &[&y, skip], &[("axis", Int(1))]);
+        x = double(&mut b, &y, channels, outputs);
+    }
+    let y = b.conv(&x, &[2, 4, 1, 1], &[]);
+    b.finish(&y, &[2, 16, 12])
+}
+
+/// `F.interpolate(t, size=p.shape[-2:])` with a dynamic batch, before a sum.
+fn torch_pyramid() -> ModelProto {
+    let mut b = Builder::new(17, &[3, 16, 16]);
+    let x = b.conv_norm("x", &[6, 3, 3, 3], &[SAME, STRIDE]);
+    let fine = b.relu(&x);
+    let x = b.conv_norm(&fine, &[8, 6, 3, 3], &[SAME, STRIDE]);
+    let x = b.relu(&x);
+    let coarse = b.conv(&x, &[6, 8, 1, 1], &[]);
+    let axes = b.ints(&[0]);
+    let sides = [2, 3].map(|axis| {
+        let shape = b.node("Shape", &[&fine], &[]);
+        let index = b.index(axis);
+        let side = b.node("Gather", &[&shape, &index], &[("axis", Int(0))]);
+        b.node("Unsqueeze", &[&side, &axes], &[])
+    });
+    let sides = b.node("Concat", &[&sides[0], &sides[1]], &[("axis", Int(0))]);
+    let sides = b.node("Cast", &[&sides], &[("to", Int(7))]);
+    let shape = b.node("Shape", &[&coarse], &[]);
+    let (start, end) = (b.ints(&[0]), b.ints(&[2]));
+    let front = b.node("Slice", &[&shape, &start, &end, &axes], &[]);
+    let sizes = b.node("Concat", &[&front, &sides], &[("axis", Int(0))]);
+    let exact = [
+        ("coordinate_transformation_mode", Text("half_pixel")),
+        ("mode", Text("nearest")),
+        ("nearest_mode", Text("round_prefer_ceil")),
+    ];
+    let coarse = b.node("Resize", &[&coarse, "", "", &sizes], &exact);
+    let fine = b.conv(&fine, &[6, 6, 1, 1], &[]);
+    let x = b.node("Add", &[&fine, &coarse], &[]);
+    let x = b.conv(&x, &[5, 6, 3, 3], &[SAME]);
+    let y = b.node("Sigmoid", &[&x], &[]);
+    b.finish(&y, &[5, 8, 8])
+}
+
+fn torch_unet_over_time() -> ModelProto {
+    let mut b = Builder::new(13, &[2, 24]);
+    let skip = b.conv_norm("x", &[4, 2, 5], &[("pads", Ints(&[2, 2]))]);
+    let skip = b.relu(&skip);
+    let x = b.conv_norm(&skip, &[6, 4, 3], &[("pads", Ints(&[1, 1])), ("strides", Ints(&[2]))]);
+    let x = b.relu(&x);
+    let scales = b.floats(&[3], &[1.0, 1.0, 2.0]);
+    let plain = ("coordinate_transformation_mode", Text("asymmetric"));
+    let x = b.node("Resize", &[&x, "", &scales], &[plain, ("nearest_mode", Text("floor"))]);
+    let x = b.node("Concat", &[&x, &skip], &[("axis", Int(1))]);
+    let x = b.conv(&x, &[4, 10, 3], &[("pads", Ints(&[1, 1]))]);
+    let x = b.relu(&x);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[("axis", Int(1))]);
+    let y = b.gemm(&x, 3, 4);
+    b.finish(&y, &[3])
+}
+
 fn torch_gelu() -> ModelProto {
     let mut b = Builder::new(13, &[1, 12, 12]);
     let x = b.conv("x", &[4, 1, 3, 3], &[("pads", Ints(&[1, 0, 1, 0]))]);
@@ -668,6 +809,34 @@ fn keras_map() -> ModelProto {
     let x = b.relu(&x);
     let x = b.conv(&x, &[2, 4, 3, 3], &[SAME]);
     let x = b.node("Sigmoid", &[&x], &[]);
+    let y = b.transpose(&x, &TO_LAST);
+    b.finish(&y, &[8, 8, 2])
+}
+
+/// Channels last between the layers; a gate of two dense layers; UpSampling2D.
+fn keras_gates() -> ModelProto {
+    let mut b = Builder::new(15, &[8, 8, 2]);
+    let x = b.transpose("x", &TO_FIRST);
+    let x = b.conv(&x, &[6, 2, 3, 3], &[SAME, STRIDE]);
+    let last = b.transpose(&x, &TO_LAST);
+    let last = b.relu(&last);
+    let mean = b.node("ReduceMean", &[&last], &[("axes", Ints(&[1, 2])), ("keepdims", Int(0))]);
+    let gate = b.dense(&mean, 6, 3);
+    let gate = b.relu(&gate);
+    let gate = b.dense(&gate, 3, 6);
+    let gate = b.node("Sigmoid", &[&gate], &[]);
+    let shape = b.ints(&[-1, 1, 1, 6]);
+    let gate = b.node("Reshape", &[&gate, &shape], &[]);
+    let x = b.node("Mul", &[&last, &gate], &[]);
+    let x = b.transpose(&x, &TO_FIRST);
+    let scales = b.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
+    let larger = [
+        ("coordinate_transformation_mode", Text("tf_half_pixel_for_nn")),
+        ("mode", Text("nearest")),
+        ("nearest_mode", Text("floor")),
+    ];
+    let x = b.node("Resize", &[&x, "", &scales], &larger);
+    let x = b.conv(&x, &[2, 6, 3, 3], &[SAME]);
     let y = b.transpose(&x, &TO_LAST);
     b.finish(&y, &[8, 8, 2])
 }

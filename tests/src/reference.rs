@@ -76,6 +76,21 @@ fn evaluate(graph: &QuantGraph, node: &QuantNode, inputs: &[&Map]) -> Vec<i64> {
             let acc = |a: i64, b: i64| term(sum.weights[0], x, a) + term(sum.weights[1], second, b);
             map.values.iter().zip(&other.values).map(|(&a, &b)| sum.round(acc(a, b), y, *clamp)).collect()
         }
+        QuantOp::Mul { clamp } => {
+            let second = &graph.tensors[*node.inputs.get(1).unwrap_or(&node.inputs[0])];
+            let other = *inputs.get(1).unwrap_or(&map);
+            let rule = Rule::new(&[x.scale as f64 * second.scale as f64 / y.scale as f64], y, *clamp);
+            // Where a dimension is 1, it stands for every place.
+            let spread = |map: &Map, at: [usize; 3]| {
+                let [c, v, u] = [0, 1, 2].map(|axis| if map.shape[axis] == 1 { 0 } else { at[axis] });
+                map.at(c, v, u)
+            };
+            each(y, |c, oy, ox| {
+                let (a, b) = (spread(map, [c, oy, ox]), spread(other, [c, oy, ox]));
+                rule.apply(0, (a - x.zero_point as i64) * (b - second.zero_point as i64))
+            })
+        }
+        QuantOp::Resize { factors: [down, across] } => each(y, |c, oy, ox| map.at(c, oy / down, ox / across)),
         QuantOp::Reshape => map.values.clone(),
         QuantOp::Requantize { clamp } => requantize(map, x, y, *clamp),
         QuantOp::Activation { function } => {

@@ -15,7 +15,9 @@ use burn::tensor::activation::{gelu, hard_swish, leaky_relu, relu, sigmoid, silu
 use burn::tensor::{Device, Tensor};
 use export::capture::{CaptureError, capture};
 use export::float::{BatchNorms, onnx_from_module};
-use export::graph::Graph;
+use export::graph::{Graph, Op, passes};
+use export::{plan, quantize};
+use infer_nostd::plan::Kind;
 
 /// Inputs a module is held against tract on: no multiple of any batch on the way.
 const INPUTS: usize = 67;
@@ -244,6 +246,29 @@ fn maps_that_grow_and_shrink() {
         let [batch, ..] = x.dims();
         m.left.forward(x).slice([0..batch, 1..3, 0..5, 2..4]).flatten::<2>(1, 3)
     });
+}
+
+/// Gates and larger maps go on from burn to a plan.
+#[test]
+fn gates_and_larger_maps_become_int8() {
+    let larger =
+        Interpolate2dConfig::new().with_scale_factor(Some([3.0, 2.0])).with_mode(InterpolateMode::Nearest).init();
+    let [_, folded] = leaves("both", Branches { larger, ..branches() }, [2, 6, 5], |m, x: Tensor<4>| {
+        let (trunk, mask) = (m.left.forward(x.clone()), sigmoid(m.right.forward(x)));
+        let gate = hard_swish(trunk.clone().mean_dim(2).mean_dim(3));
+        m.larger.forward(trunk * gate * mask).mean_dim(2).mean_dim(3).flatten::<2>(1, 3)
+    });
+    let normal = passes::run(folded).unwrap_or_else(|error| panic!("{error}"));
+    let names = operators(&normal);
+    assert_eq!(names.iter().filter(|name| **name == "Mul").count(), 2, "{names:?}");
+    assert!(normal.nodes.iter().any(|node| node.op == Op::Resize { factors: [3, 2] }), "{names:?}");
+    let images: Vec<f32> = data::noise(6).take(8 * 60).map(|byte| f32::from(byte) / 255.0).collect();
+    let ranges = quantize::calibrate(&normal, 8, [images]).unwrap_or_else(|error| panic!("{error}"));
+    let quantized = quantize::quantize(&normal, &ranges).unwrap_or_else(|error| panic!("{error}"));
+    let words = plan::plan(&quantized).unwrap_or_else(|error| panic!("{error}"));
+    let plan = infer_nostd::Plan::parse(&words).expect("planned and checked");
+    let kinds: Vec<Kind> = plan.operators().iter().map(|operator| operator.kind).collect();
+    assert!(kinds.contains(&Kind::Mul) && kinds.contains(&Kind::Resize), "{kinds:?}");
 }
 
 #[test]

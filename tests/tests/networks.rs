@@ -95,8 +95,11 @@ fn the_normal_form_has_few_operators() {
                 | Op::AveragePool { .. }
                 | Op::GlobalAveragePool
                 | Op::Add
+                | Op::Mul
+                | Op::Resize { .. }
                 | Op::Concat { axis: 1 }
                 | Op::Flatten { axis: 1 }
+                | Op::Reshape
                 | Op::Softmax { .. }
                 | Op::LogSoftmax { .. }
         )

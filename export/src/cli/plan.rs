@@ -29,7 +29,7 @@ pub struct Plan {
     /// Most bytes of RAM that rows, accumulators and the kernels' stack may take; half a KB or so of other stack comes on top
     #[arg(long, value_name = "BYTES")]
     ram_budget: Option<usize>,
-    /// Take the smallest plan: a percent of memory, a byte of RAM counting as four of flash, weighs as much as two and a half of cycles
+    /// Take the smallest plan: a percent of memory, a byte of RAM counting as four of flash, weighs as much as two and a quarter of cycles
     #[arg(long, conflicts_with_all = ["flash_budget", "ram_budget"])]
     smallest: bool,
     /// The file to write; net.plan (or TARGET.plan) beside the int8 file where not given

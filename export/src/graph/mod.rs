@@ -187,8 +187,13 @@ pub enum Op {
     GlobalAveragePool,
     /// `Add` of two values of one shape, or of a value and a constant.
     Add,
-    /// `Mul` of two values of one shape, or of a value and a constant.
+    /// `Mul` of two values, or of a value and a constant; the dimensions of one may be 1.
     Mul,
+    /// `Resize` to the nearest neighbour: each pixel of \[N,C,H,W\] several times, down and across.
+    Resize {
+        /// How many rows and columns each becomes.
+        factors: [usize; 2],
+    },
     /// `Concat` of any number of values.
     Concat {
         /// The axis along which they are set side by side; 1 is the channels.
@@ -337,6 +342,7 @@ impl Op {
             Op::GlobalAveragePool => "GlobalAveragePool",
             Op::Add => "Add",
             Op::Mul => "Mul",
+            Op::Resize { .. } => "Resize",
             Op::Concat { .. } => "Concat",
             Op::Activation(function) => function.name(),
             Op::Flatten { .. } => "Flatten",

@@ -46,6 +46,7 @@ fn known(form: &Form) -> Option<Op> {
         "GlobalAveragePool" => Op::GlobalAveragePool,
         "Add" => Op::Add,
         "Mul" => Op::Mul,
+        "Resize" => Op::Resize { factors: read_factors(form)? },
         "Concat" => Op::Concat { axis: a.int("axis", 1)? },
         "ArgMax" if a.int("select_last_index", 0)? == 0 => {
             Op::ArgMax { axis: a.int("axis", 0)?, keepdims: a.int("keepdims", 1)? != 0 }
@@ -148,6 +149,24 @@ fn read_clip(form: &Form) -> Option<Op> {
     Some(Op::Clip { min: bound(1, f32::NEG_INFINITY)?, max: bound(2, f32::INFINITY)? })
 }
 
+/// The factors of a Resize as it is written; [`passes`](crate::graph::passes) know other spellings.
+fn read_factors(form: &Form) -> Option<[usize; 2]> {
+    let texts = RESIZE.map(|(name, text)| form.attributes.text(name, "").is_some_and(|found| found == text));
+    let is_plain = texts == [true; 3] && form.attributes.0.len() == RESIZE.len() && !*form.present.get(1)?;
+    let scales = (*form.constants.get(2)?)?.as_f32()?;
+    match *scales {
+        [1.0, 1.0, down, across] if is_plain && form.present.len() == 3 => {
+            let whole = |x: f32| (x.fract() == 0.0 && (1.0..=255.0).contains(&x)).then_some(x as usize);
+            Some([whole(down)?, whole(across)?])
+        }
+        _ => None,
+    }
+}
+
+/// How a Resize is written.
+const RESIZE: [(&str, &str); 3] =
+    [("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")];
+
 /// Attributes of an operator in the opset that is written.
 pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
     match op {
@@ -180,6 +199,7 @@ pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
             ("keepdims".into(), Attribute::Int(i64::from(*keepdims))),
         ]),
         Op::Activation(function) => write_activation(*function),
+        Op::Resize { .. } => RESIZE.map(|(name, text)| (name.into(), Attribute::Text(text.into()))).into(),
         Op::Other { attributes, .. } => attributes.clone(),
         Op::MatMul | Op::Relu | Op::Clip { .. } | Op::GlobalAveragePool | Op::Add | Op::Mul | Op::Reshape => {
             BTreeMap::new()

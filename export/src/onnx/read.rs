@@ -63,7 +63,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     graph.outputs = proto.output.iter().map(|output| read_output(output, &shapes)).collect::<Result<_, _>>()?;
     graph.metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
     check_outputs(&graph, &reader.made)?;
-    drop_clip_bounds(&mut graph);
+    drop_bounds_and_factors(&mut graph);
     Ok(fuse_activation::fuse(&graph))
 }
 
@@ -251,11 +251,11 @@ fn check_outputs(graph: &Graph, made: &HashSet<String>) -> Result<(), OnnxError>
     }
 }
 
-/// The bounds of a Clip are in its [`Op`]: its constant inputs go, with the constants that nothing else reads.
-fn drop_clip_bounds(graph: &mut Graph) {
+/// The bounds of a Clip and the factors of a Resize are in their [`Op`]: their constant inputs go, with the constants that nothing else reads.
+fn drop_bounds_and_factors(graph: &mut Graph) {
     let mut dropped = Vec::new();
     for node in &mut graph.nodes {
-        if matches!(node.op, Op::Clip { .. }) {
+        if matches!(node.op, Op::Clip { .. } | Op::Resize { .. }) {
             dropped.extend(node.inputs.drain(1.min(node.inputs.len())..));
         }
     }

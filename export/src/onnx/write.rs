@@ -53,7 +53,7 @@ fn split_domain(op_type: &str) -> (&str, &str) {
 
 fn write_graph(graph: &Graph) -> GraphProto {
     let mut initializer: Vec<TensorProto> = graph.initializers.iter().map(|(name, t)| write_tensor(t, name)).collect();
-    initializer.extend(graph.nodes.iter().flat_map(clip_bounds));
+    initializer.extend(graph.nodes.iter().flat_map(|node| clip_bounds(node).into_iter().chain(scales(node))));
     let (nodes, constants): (Vec<_>, Vec<_>) = graph.nodes.iter().map(spelled_out).unzip();
     initializer.extend(constants.into_iter().flatten());
     GraphProto {
@@ -82,6 +82,9 @@ fn write_node(node: &Node) -> NodeProto {
         input.extend(absent);
     }
     input.extend(bounds.into_iter().map(|b| b.name));
+    if let Some(scales) = scales(node) {
+        input.extend([String::new(), scales.name]);
+    }
     NodeProto {
         input,
         output: node.outputs.clone(),
@@ -125,6 +128,13 @@ fn spelled_out(node: &Node) -> (Vec<NodeProto>, Vec<TensorProto>) {
         }
         _ => (vec![write_node(node)], Vec::new()),
     }
+}
+
+/// The factors of a Resize as an input called after the node.
+fn scales(node: &Node) -> Option<TensorProto> {
+    let Op::Resize { factors: [down, across] } = node.op else { return None };
+    let scales = Tensor::f32(&[4], vec![1.0, 1.0, down as f32, across as f32]);
+    Some(write_tensor(&scales, &format!("{}.scales", node.name)))
 }
 
 /// The finite bounds of a Clip as scalars called after the node.

@@ -23,7 +23,7 @@ pub struct Options {
     pub flash_budget: Option<usize>,
     /// Most bytes of RAM for rows, accumulators and the kernels' stack.
     pub ram_budget: Option<usize>,
-    /// Whether to stop at the smallest plan, to which a percent of bytes is worth two and a half of cycles.
+    /// Whether to stop at the smallest plan, to which a percent of bytes is worth two and a quarter of cycles.
     pub smallest: bool,
 }
 

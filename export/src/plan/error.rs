@@ -45,9 +45,11 @@ pub enum PlanError {
         /// Accumulator scale over output scale.
         ratio: f64,
     },
-    /// A MaxPool that changes scale or zero point.
-    #[error("node `{node}`: a MaxPool's output must have its input's scale and zero point: quantize again")]
-    PoolRescales {
+    /// A MaxPool or a Resize that changes scale or zero point.
+    #[error(
+        "node `{node}`: the output of a MaxPool or a Resize must have its input's scale and zero point: quantize again"
+    )]
+    Rescales {
         /// The node.
         node: String,
     },

@@ -7,6 +7,7 @@ use infer_nostd::plan::{
     HEADER_WORDS, Kind, MAGIC, NO_READER, OPERATOR_WORDS, Operator, ShortLived, TENSOR_WORDS, Tensor, VERSION, crc32,
     operator_words, tensor_words,
 };
+use infer_nostd::schedule::Life;
 
 /// The words of the plan, checked by the engine's own check.
 pub fn words(network: &Network, mut activations: Activations, target: Target) -> Result<Vec<u32>, PlanError> {
@@ -101,20 +102,20 @@ fn data(network: &Network, operators: &mut [Operator]) -> Vec<u32> {
     data
 }
 
+/// Bytes of code that make padding anew, so that rings which have some can share memory.
+const RENEWING_BYTES: u32 = 160;
+
 /// Rings, then places for short-lived rows, then accumulators; the arena's length in words.
 ///
-/// Rows that are dead as soon as they are read, and rows that land, take turns in one of two places.
+/// Rows that are dead as soon as they are read, and rows that land, take turns in one of two places. What is done with before something else begins,
+/// as the whole maps are that wait for their gates, leaves its place to it.
 pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: &mut [Operator]) -> u32 {
-    let mut at = 0;
+    let mut rings = Vec::new();
     let mut lengths = [0; 2];
     let mut places = vec![None; tensors.len()];
-    for id in 0..tensors.len() {
-        let tensor = &mut tensors[id];
+    for (id, tensor) in tensors.iter().enumerate() {
         let len = if tensor.lands() { tensor.landing_words() } else { tensor.ring_words() } as u32;
-        if !short_lived[id].passing {
-            tensor.ring = at;
-            at += tensor.ring_words() as u32;
-        }
+        rings.push(if short_lived[id].passing { 0 } else { tensor.ring_words() as u32 });
         if short_lived[id].passing || tensor.lands() {
             // Not the place of the rows it is made from.
             let made_from = operators[id - 1].inputs.map(|input| places[usize::from(input)]);
@@ -123,18 +124,72 @@ pub fn arena(Activations { tensors, short_lived }: &mut Activations, operators: 
             lengths[place] = lengths[place].max(len);
         }
     }
-    for (tensor, place) in tensors.iter_mut().zip(&places) {
-        let Some(place) = place else { continue };
-        let place = at + [0, lengths[0]][*place];
-        *(if tensor.lands() { &mut tensor.landing } else { &mut tensor.ring }) = place;
+    let states = operators
+        .iter()
+        .enumerate()
+        .map(|(id, operator)| operator.state_words(&tensors[usize::from(operator.inputs[0])], &tensors[id + 1]) as u32);
+    let states: Vec<u32> = states.collect();
+    let blocks = |renews: bool| -> Vec<Block> {
+        let life = |id: usize| if renews || tensors[id].pads == [0; 4] { short_lived[id].life } else { ALWAYS };
+        let rings = rings.iter().enumerate().map(|(id, &len)| Block { len, life: life(id) });
+        let states = states.iter().enumerate().map(|(id, &len)| Block { len, life: life(id + 1) });
+        rings.chain(lengths.map(|len| Block { len, life: ALWAYS })).chain(states).collect()
+    };
+    let [kept, renewed] = [false, true].map(|renews| in_turn(&blocks(renews)));
+    // A byte of RAM is worth four of flash.
+    let (at, len) = if (kept.1 - renewed.1.min(kept.1)) * 16 > RENEWING_BYTES { renewed } else { kept };
+    for (id, tensor) in tensors.iter_mut().enumerate() {
+        if !short_lived[id].passing {
+            tensor.ring = at[id];
+        }
+        if let Some(place) = places[id] {
+            *(if tensor.lands() { &mut tensor.landing } else { &mut tensor.ring }) = at[rings.len() + place];
+        }
     }
-    at += lengths[0] + lengths[1];
-    for (operator, output) in operators.iter_mut().zip(&tensors[1..]) {
-        let words = operator.state_words(&tensors[usize::from(operator.inputs[0])], output) as u32;
+    for ((operator, &at), &words) in operators.iter_mut().zip(&at[rings.len() + lengths.len()..]).zip(&states) {
         operator.state = if words > 0 { at } else { 0 };
-        at += words;
     }
-    at
+    len
+}
+
+/// Words of the arena for one use, and when in an image they are in use.
+#[derive(Clone, Copy)]
+struct Block {
+    len: u32,
+    life: Life,
+}
+
+/// The life of what is in use from one image to the next.
+const ALWAYS: Life = Life { first: 0, last: u32::MAX };
+
+/// Where each block begins, and the words of all: one after the other, or the longest first where that is less.
+fn in_turn(blocks: &[Block]) -> (Vec<u32>, u32) {
+    let one_by_one: Vec<usize> = (0..blocks.len()).filter(|&i| blocks[i].len > 0).collect();
+    let mut longest_first = one_by_one.clone();
+    longest_first.sort_by_key(|&i| std::cmp::Reverse(blocks[i].len));
+    let [in_order, by_length] = [one_by_one, longest_first].map(|order| in_order(blocks, &order));
+    if by_length.1 < in_order.1 { by_length } else { in_order }
+}
+
+/// The same, each in its turn at the first place where nothing lies that is in use at the same time.
+fn in_order(blocks: &[Block], order: &[usize]) -> (Vec<u32>, u32) {
+    let (mut at, mut end) = (vec![0; blocks.len()], 0);
+    // Beginning, end and life, by where they begin.
+    let mut placed: Vec<(u32, u32, Life)> = Vec::with_capacity(order.len());
+    for &i in order {
+        let Block { len, life } = blocks[i];
+        let mut first = 0;
+        for &(start, end, _) in placed.iter().filter(|(.., other)| !life.is_apart(*other)) {
+            if first + len <= start {
+                break;
+            }
+            first = first.max(end);
+        }
+        at[i] = first;
+        end = end.max(first + len);
+        placed.insert(placed.partition_point(|&(start, ..)| start <= first), (first, first + len, life));
+    }
+    (at, end)
 }
 
 /// Words of a plan besides weights and tables.
@@ -183,5 +238,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Requantize => "requantize",
         Kind::Lookup => "lookup",
         Kind::Concat => "concat",
+        Kind::Mul => "mul",
+        Kind::Resize => "resize",
     }
 }

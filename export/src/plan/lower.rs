@@ -18,8 +18,11 @@ pub fn lower(graph: &QuantGraph) -> Result<Network, PlanError> {
             homes.insert(node.output, homes[&node.inputs[0]]);
             continue;
         }
-        let inputs: Vec<usize> = node.inputs.iter().map(|id| homes[id]).collect();
+        let mut inputs: Vec<usize> = node.inputs.iter().map(|id| homes[id]).collect();
         let output = &graph.tensors[node.output];
+        if matches!(node.op, QuantOp::Mul { .. }) && places[inputs[0]].shape != output.shape {
+            inputs.reverse(); // what is spread comes second
+        }
         for (inputs, y) in steps(node, &inputs, &places, place(output), drafts.len()) {
             let lowering = Lowering { node, inputs: &inputs, x: &places[inputs[0]], y: y.clone() };
             drafts.push(lowering.draft(inputs.get(1).map(|&id| &places[id]))?);
@@ -108,9 +111,7 @@ impl Lowering<'_> {
                 self.finish(Kind::Dense, POINT, 1, *clamp, Some(weights), table)
             }
             QuantOp::MaxPool { window } => {
-                if (x.scale, x.zero_point) != (y.scale, y.zero_point) {
-                    return Err(PlanError::PoolRescales { node: name.clone() });
-                }
+                self.keeps_scale()?;
                 self.finish(Kind::MaxPool, *window, 1, Clamp::NONE, None, pack::Table::default())
             }
             QuantOp::AveragePool { window, .. } if covers(window, x, y) => {
@@ -128,6 +129,15 @@ impl Lowering<'_> {
             QuantOp::Add { clamp } => {
                 let table = pack::sum_table(name, x, second.unwrap_or(x), y)?;
                 self.finish(Kind::Add, POINT, 1, *clamp, None, table)
+            }
+            QuantOp::Mul { clamp } => {
+                let table = pack::product_table(name, x, second.unwrap_or(x), y)?;
+                self.finish(Kind::Mul, POINT, 1, *clamp, None, table)
+            }
+            QuantOp::Resize { factors } => {
+                self.keeps_scale()?;
+                let copies = Window { strides: *factors, ..POINT };
+                self.finish(Kind::Resize, copies, 1, Clamp::NONE, None, pack::Table::default())
             }
             QuantOp::Requantize { clamp } => {
                 let table = pack::requantize_table(name, x, y)?;
@@ -148,6 +158,12 @@ impl Lowering<'_> {
             },
             QuantOp::Reshape => unreachable!("a reshape lives where its input does"),
         }
+    }
+
+    /// Whether values can be moved as they are stored.
+    fn keeps_scale(&self) -> Result<(), PlanError> {
+        let is_kept = (self.x.scale, self.x.zero_point) == (self.y.scale, self.y.zero_point);
+        if is_kept { Ok(()) } else { Err(PlanError::Rescales { node: self.node.name.clone() }) }
     }
 
     fn finish(

@@ -327,6 +327,14 @@ pub fn concat_table(node: &str, a: &Place, b: &Place, y: &Place) -> Result<Table
     Ok(Table { words, ..Table::default() })
 }
 
+/// The multiplier of a product. |(q_a − z_a)·(q_b − z_b)| ≤ 255², which no shift takes beyond 31 bits.
+pub fn product_table(node: &str, a: &Place, b: &Place, y: &Place) -> Result<Table, PlanError> {
+    let ratio = a.scale as f64 * b.scale as f64 / y.scale as f64;
+    let shift_bits = shift(node, &[ratio])?;
+    prove(node, 0, 255 * 255, shift_bits)?;
+    Ok(Table { words: vec![multiplier(ratio, shift_bits)], shift_bits, ..Table::default() })
+}
+
 /// A function's value for each stored one: the entry of q at q mod 256. Halves round to even, as quantization has it.
 pub fn lookup_table(function: Activation, x: &Place, y: &Place) -> Table {
     let entry = |byte: u8| {

@@ -118,6 +118,8 @@ pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
         Kind::GlobalAveragePool => values * 4,
         Kind::Add => outputs * 14,
         Kind::Requantize | Kind::Lookup | Kind::Concat => outputs * 10,
+        Kind::Mul => outputs * 30,
+        Kind::Resize => outputs * 8,
     }
 }
 

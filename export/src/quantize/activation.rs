@@ -37,7 +37,7 @@ impl Bounds {
 
 /// Whether an operator's int8 form has bounds.
 pub(super) fn carries_activation(op: &Op) -> bool {
-    matches!(op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul | Op::Add | Op::Relu | Op::Clip { .. })
+    matches!(op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul | Op::Add | Op::Mul | Op::Relu | Op::Clip { .. })
 }
 
 #[cfg(test)]

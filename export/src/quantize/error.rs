@@ -8,8 +8,8 @@ pub enum QuantizeError {
     /// Operators without an int8 form.
     #[error(
         "{} of the network's nodes have no int8 form: {}. Supported: Conv, Gemm and MatMul with constant weights, Relu, \
-         Clip, Sigmoid, Tanh and other elementwise functions, MaxPool, AveragePool, GlobalAveragePool, Add of two values, Concat \
-         along the channels, Flatten, Reshape to a constant shape, and Softmax, LogSoftmax and ArgMax at the very end. Replace or remove these nodes before exporting.",
+         Clip, Sigmoid, Tanh and other elementwise functions, MaxPool, AveragePool, GlobalAveragePool, Add and Mul of two values, Resize \
+         to the nearest neighbour by whole factors, Concat along the channels, Flatten, Reshape to a constant shape, and Softmax, LogSoftmax and ArgMax at the very end. Replace or remove these nodes before exporting.",
         nodes.len(), nodes.join(", ")
     )]
     Unsupported {
@@ -76,7 +76,7 @@ pub enum QuantizeError {
     /// A node that ONNX allows and an int8 operator does not: it broadcasts, or works across the images of a batch.
     #[error(
         "node `{node}`: {op} of {inputs:?} into {output:?} (channels, height, width) has no int8 form; expected an Add of \
-         two equal shapes, a matrix applied to whole images, a Reshape within each image. Reshape its inputs explicitly."
+         two equal shapes, a Mul of two equal shapes or of a map and one with 1 in place of some of its dimensions, a matrix applied to whole images, a Reshape within each image. Reshape its inputs explicitly."
     )]
     Mismatch {
         /// The node's name.

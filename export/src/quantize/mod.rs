@@ -133,6 +133,16 @@ pub enum QuantOp {
         /// Fused activation.
         clamp: Clamp,
     },
+    /// Product of two tensors. The dimensions of one may be 1 where the other's are not: one row, column or channel for all of the other's.
+    Mul {
+        /// Fused activation.
+        clamp: Clamp,
+    },
+    /// Each pixel several times, down and across. Input and output share scale and zero point.
+    Resize {
+        /// How many rows and columns each becomes.
+        factors: [usize; 2],
+    },
     /// An elementwise function, from the input's steps to the output's.
     Activation {
         /// The function.

@@ -20,6 +20,8 @@ pub(super) fn op(
         Op::AveragePool { window, count_include_pad } => QuantOp::AveragePool { window, count_include_pad },
         Op::GlobalAveragePool => QuantOp::AveragePool { window: shape::whole(input.shape), count_include_pad: false },
         Op::Add => QuantOp::Add { clamp },
+        Op::Mul => QuantOp::Mul { clamp },
+        Op::Resize { factors } => QuantOp::Resize { factors },
         Op::Activation(function) => QuantOp::Activation { function },
         Op::Concat { .. } => QuantOp::Concat,
         Op::Flatten { .. } | Op::Reshape => QuantOp::Reshape,
@@ -30,7 +32,7 @@ pub(super) fn op(
 
 /// Whether an operator's output has its input's scale and zero point.
 pub(super) fn keeps_scale(op: &Op) -> bool {
-    matches!(op, Op::MaxPool { .. } | Op::Flatten { .. } | Op::Reshape)
+    matches!(op, Op::MaxPool { .. } | Op::Resize { .. } | Op::Flatten { .. } | Op::Reshape)
 }
 
 /// \[K,O\] → \[O,K\].

@@ -37,6 +37,7 @@ pub(super) fn check(node: &Node, op: &QuantOp, inputs: &[Shape], output: Shape) 
     let values = |shape: Shape| shape.iter().product::<usize>();
     let fits = match op {
         QuantOp::Add { .. } => inputs.iter().all(|&input| input == output),
+        QuantOp::Mul { .. } => inputs.contains(&output) && inputs.iter().all(|&input| spreads(input, output)),
         QuantOp::Dense { weights, .. } => weights.shape[1] == values(inputs[0]) && output == [weights.shape[0], 1, 1],
         QuantOp::Concat => {
             inputs.iter().all(|input| input[1..] == output[1..])
@@ -49,6 +50,11 @@ pub(super) fn check(node: &Node, op: &QuantOp, inputs: &[Shape], output: Shape) 
         return Ok(());
     }
     Err(QuantizeError::Mismatch { node: node.name.clone(), op: node.op.name().into(), inputs: inputs.to_vec(), output })
+}
+
+/// Whether a tensor has the dimensions of `output`, or 1 in place of some of them.
+pub(crate) fn spreads(input: Shape, output: Shape) -> bool {
+    input.iter().zip(output).all(|(&from, to)| from == to || from == 1)
 }
 
 /// The window that covers a whole input once.

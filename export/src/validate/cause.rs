@@ -124,7 +124,7 @@ fn reaches_over(operator: &Operator, input: &Tensor, row: usize, column: usize) 
         let first = at * usize::from(operator.strides[axis]);
         first < pad || first + operator.extent(axis) > pad + usize::from(len)
     };
-    over(0, row, top, input.height) || over(1, column, left, input.width)
+    operator.kind.has_window() && (over(0, row, top, input.height) || over(1, column, left, input.width))
 }
 
 #[cfg(test)]

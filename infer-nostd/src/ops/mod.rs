@@ -12,8 +12,10 @@ pub mod global_average_pool;
 pub mod input;
 pub mod lookup;
 pub mod max_pool;
+pub mod mul;
 pub mod packed;
 pub mod packed_dense;
+pub mod resize;
 
 use crate::fixed::Requant;
 use crate::plan::{Operator, Tensor};

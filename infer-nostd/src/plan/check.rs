@@ -7,7 +7,7 @@ use super::{
 };
 use crate::arch::records::Records;
 use crate::fixed::MAX_SHIFT_BITS;
-use crate::schedule::{self, Progress};
+use crate::schedule::{self, Life, Progress};
 
 /// Longest padded row in bytes, so that a row's length fits 32 bits with room to spare.
 const MAX_SLOT_LEN: u64 = 1 << 20;
@@ -157,12 +157,27 @@ const fn geometry(operator: &Operator, [input, second]: [&Tensor; 2], output: &T
             let channels = input.channels as usize + second.channels as usize;
             is_point(operator) && channels == output.channels as usize && holds(input, output) && holds(second, output)
         }
+        Kind::Mul => is_point(operator) && same_channels && holds(input, output) && spreads(second, output),
+        Kind::Resize => {
+            // Every copy of a row is made, so that the step after them begins with the next one.
+            let [rows, pixels] = [output.height, output.width.div_ceil(sw as u16)];
+            is_unpadded(operator)
+                && same_channels
+                && rows.is_multiple_of(sh as u16)
+                && rows / sh as u16 <= input.height
+                && pixels <= input.width
+        }
     }
 }
 
 /// Whether an operator without a window reads a row a step.
 const fn is_point(operator: &Operator) -> bool {
-    operator.window[0] == 1 && operator.strides[0] == 1 && operator.pads[0] == 0
+    is_unpadded(operator) && operator.strides[0] == 1
+}
+
+/// Whether a step reads one row of the map.
+const fn is_unpadded(operator: &Operator) -> bool {
+    operator.window[0] == 1 && operator.pads[0] == 0
 }
 
 /// Whether two records are equal.
@@ -210,6 +225,13 @@ const fn holds(input: &Tensor, output: &Tensor) -> bool {
     input.height >= output.height && input.width >= output.width
 }
 
+/// Whether `input` has what `output` is made from, or one row, column or channel for all of it.
+const fn spreads(input: &Tensor, output: &Tensor) -> bool {
+    (input.height >= output.height || input.height == 1)
+        && (input.width >= output.width || input.width == 1)
+        && (input.channels == output.channels || input.channels == 1)
+}
+
 const fn within(at: usize, len: usize, [start, end]: [usize; 2]) -> bool {
     start <= at && at <= end && len <= end - at
 }
@@ -220,7 +242,7 @@ const fn requant(plan: &Plan, operator: &Operator, table: usize, table_words: us
         return false;
     }
     let (first, step, last) = match operator.kind {
-        Kind::AveragePool | Kind::GlobalAveragePool => (0, 1, table_words),
+        Kind::AveragePool | Kind::GlobalAveragePool | Kind::Mul => (0, 1, table_words),
         Kind::Add | Kind::Requantize => (1, 1, 2),
         Kind::Concat => (1, 3, 6),
         Kind::Lookup => (0, 1, 0),
@@ -294,7 +316,7 @@ const fn last_readers(plan: &Plan) -> Result<(), PlanError> {
 }
 
 /// Every ring, every block of accumulators and every place where rows land lies in the arena, apart from the others unless they take turns.
-pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
+pub(super) const fn memory(plan: &Plan, lives: &[Life]) -> Result<(), PlanError> {
     let mut i = 0;
     while i < REGIONS * plan.tensor_count() {
         let a = region(plan, i);
@@ -304,7 +326,7 @@ pub(super) const fn memory(plan: &Plan) -> Result<(), PlanError> {
         while j < i {
             let b = region(plan, j);
             let apart = b.len == 0 || a.at + a.len <= b.at || b.at + b.len <= a.at;
-            ensure!(apart || take_turns(plan, j, i), PlanError::Overlap(id));
+            ensure!(apart || take_turns(plan, j, i, lives), PlanError::Overlap(id));
             j += 1;
         }
         i += 1;
@@ -337,10 +359,12 @@ const fn region(plan: &Plan, i: usize) -> Region {
     }
 }
 
-/// Whether two regions, the second of a later tensor, may lie across one another. To be asked of those that do: it takes a look at every operator.
-const fn take_turns(plan: &Plan, first: usize, second: usize) -> bool {
+/// Whether two regions, the second of a later tensor, may lie across one another: step by step, or one after the other is done with. To be asked of those
+/// that do: it takes a look at every operator.
+const fn take_turns(plan: &Plan, first: usize, second: usize, lives: &[Life]) -> bool {
     let (a, b) = (first / REGIONS, second / REGIONS);
-    is_short(plan, first) && is_short(plan, second) && a != b && schedule::take_turns(plan, a, b)
+    let step_by_step = is_short(plan, first) && is_short(plan, second) && a != b && schedule::take_turns(plan, a, b);
+    step_by_step || lives[a].is_apart(lives[b])
 }
 
 /// Whether what is in a region is dead before another operator than its reader works.
@@ -353,21 +377,31 @@ const fn is_short(plan: &Plan, i: usize) -> bool {
 }
 
 /// The schedule completes the output, and no row is overwritten that is still to be read.
-pub(super) const fn rings(plan: &Plan) -> Result<(), PlanError> {
-    let alive = tri!(rows_alive(plan));
+pub(super) const fn rings(plan: &Plan, run: &Run) -> Result<(), PlanError> {
+    ensure!(run.completes, PlanError::Incomplete);
     let mut id = 0;
     while id < plan.tensor_count() {
-        let needed = alive[id];
+        let needed = run.alive[id];
         ensure!(plan.tensor(id).capacity() >= needed, PlanError::RingTooShort { tensor: id as u16, needed });
         id += 1;
     }
     Ok(())
 }
 
-/// For each tensor, the most rows alive at once.
-pub(super) const fn rows_alive(plan: &Plan) -> Result<[u16; MAX_TENSORS], PlanError> {
+/// What running the schedule without data has shown.
+pub(super) struct Run {
+    /// For each tensor, the most rows alive at once.
+    pub alive: [u16; MAX_TENSORS],
+    /// For each tensor, when its memory is in use.
+    pub lives: [Life; MAX_TENSORS],
+    /// Whether the output was completed.
+    pub completes: bool,
+}
+
+/// Runs the schedule of a plan whose records are sound.
+pub(super) const fn run(plan: &Plan) -> Run {
     let mut progress = [Progress { rows: 0, at: 0 }; MAX_TENSORS];
-    let mut alive = [0; MAX_TENSORS];
-    ensure!(schedule::simulate(plan, &mut progress, &mut alive), PlanError::Incomplete);
-    Ok(alive)
+    let mut run = Run { alive: [0; MAX_TENSORS], lives: [Life::NONE; MAX_TENSORS], completes: false };
+    run.completes = schedule::simulate(plan, &mut progress, &mut run.alive, &mut run.lives);
+    run
 }

@@ -28,6 +28,7 @@ mod tensor;
 mod uses;
 
 use crate::arch::records::{self, Records};
+use crate::schedule::Life;
 
 pub use crc::crc32;
 pub use error::PlanError;
@@ -65,6 +66,8 @@ pub struct ShortLived {
     pub passing: bool,
     /// Whether each may land outside the ring.
     pub may_land: bool,
+    /// When in an image there are any.
+    pub life: Life,
 }
 
 /// Shape and quantization of what goes in and what comes out.
@@ -112,8 +115,9 @@ impl<'a> Plan<'a> {
     pub const fn parse(words: &'a [u32]) -> Result<Self, PlanError> {
         let plan = tri!(check::header(words));
         tri!(check::records(&plan));
-        tri!(check::memory(&plan));
-        tri!(check::rings(&plan));
+        let run = check::run(&plan);
+        tri!(check::memory(&plan, &run.lives));
+        tri!(check::rings(&plan, &run));
         Ok(Self { uses: Uses::of(&plan), ..plan })
     }
 
@@ -124,23 +128,26 @@ impl<'a> Plan<'a> {
     pub const fn ring_slots(words: &[u32]) -> Result<[u16; MAX_TENSORS], PlanError> {
         let plan = tri!(check::header(words));
         tri!(check::records(&plan));
-        check::rows_alive(&plan)
+        let run = check::run(&plan);
+        if run.completes { Ok(run.alive) } else { Err(PlanError::Incomplete) }
     }
 
-    /// For the planner: which tensors' rows are dead as soon as they are read, and which tensors' rows may land, of a plan whose memory is not
-    /// laid out yet.
+    /// For the planner: which tensors' rows are dead as soon as they are read, which tensors' rows may land, and when each tensor's memory is in
+    /// use, of a plan whose memory is not laid out yet.
     ///
     /// # Errors
     /// As [`ring_slots`](Self::ring_slots).
     pub const fn short_lived(words: &[u32]) -> Result<[ShortLived; MAX_TENSORS], PlanError> {
         let plan = tri!(check::header(words));
         tri!(check::records(&plan));
-        let mut tensors = [ShortLived { passing: false, may_land: false }; MAX_TENSORS];
+        let run = check::run(&plan);
+        let mut tensors = [ShortLived { passing: false, may_land: false, life: Life::NONE }; MAX_TENSORS];
         let mut id = 0;
         while id < plan.tensor_count() {
             tensors[id] = ShortLived {
                 passing: crate::schedule::is_passing(&plan, id),
                 may_land: crate::schedule::may_land(&plan, id),
+                life: run.lives[id],
             };
             id += 1;
         }

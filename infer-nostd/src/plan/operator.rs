@@ -27,6 +27,10 @@ pub enum Kind {
     Lookup = 8,
     /// The channels of one tensor, then those of another.
     Concat = 9,
+    /// Product of two tensors, the second of which may have one row, one column or one channel for all of the first's.
+    Mul = 10,
+    /// Each pixel several times, down and across: the nearest neighbour in a larger map.
+    Resize = 11,
 }
 
 impl Kind {
@@ -43,6 +47,8 @@ impl Kind {
             7 => Self::Requantize,
             8 => Self::Lookup,
             9 => Self::Concat,
+            10 => Self::Mul,
+            11 => Self::Resize,
             _ => return None,
         })
     }
@@ -61,7 +67,7 @@ impl Kind {
 
     /// Whether it may read two tensors.
     pub const fn has_two_inputs(self) -> bool {
-        matches!(self, Self::Add | Self::Concat)
+        matches!(self, Self::Add | Self::Concat | Self::Mul)
     }
 
     /// Whether windows of several pixels are read.
@@ -92,7 +98,7 @@ pub struct Operator {
     pub clamp: [i8; 2],
     /// Kernel height and width.
     pub window: [u8; 2],
-    /// Step down and across.
+    /// Step down and across; of a resize, how many rows and pixels each becomes.
     pub strides: [u8; 2],
     /// Padding: top, left, bottom, right.
     pub pads: [u8; 4],
@@ -100,7 +106,7 @@ pub struct Operator {
     pub dilations: [u8; 2],
     /// Pixels of a kernel's longest block; 0 for one that has no blocks.
     pub block: u8,
-    /// Rows from one step to the next.
+    /// Rows from one step to the next; 0 of a resize, which advances after the last copy of a row.
     pub advance: u8,
     /// Where the weights begin in the file, in words.
     pub weights: u32,
@@ -116,7 +122,7 @@ pub struct Operator {
     pub blocks: u16,
     /// How many of them, the last ones, are one pixel shorter.
     pub shorter: u16,
-    /// Rows that it advances for each row of its output.
+    /// Rows that it advances for each row of its output; 0 of a resize.
     pub rows_each: u16,
     /// Whether it takes a row at a time into a row of its output: a max pool whose windows do not overlap.
     pub merges: bool,
@@ -133,7 +139,9 @@ impl Operator {
     /// With the fields that follow from the others and from the tensors it reads and makes.
     pub const fn complete(self, input: &Tensor, output: &Tensor) -> Self {
         let merges = self.is_merging();
+        let resizes = matches!(self.kind, Kind::Resize);
         let rows_each = match () {
+            () if resizes => 0,
             () if self.kind.accumulates() => input.height,
             () if merges => self.window[0] as u16,
             () => self.strides[0] as u16,
@@ -143,8 +151,15 @@ impl Operator {
         let block = if blocks == 0 { 0 } else { width.div_ceil(blocks) };
         Self {
             reach: if merges { 1 } else { self.extent(0) as u16 },
-            advance: if merges { 1 } else { self.strides[0] },
-            end: (output.height as u32 * rows_each as u32) as u16,
+            advance: match () {
+                () if merges => 1,
+                () if resizes => 0,
+                () => self.strides[0],
+            },
+            end: match self.strides[0] {
+                copies if resizes && copies > 0 => output.height / copies as u16,
+                _ => (output.height as u32 * rows_each as u32) as u16,
+            },
             block: block as u8,
             blocks,
             shorter: (blocks as u32 * block as u32 - if blocks == 0 { 0 } else { width as u32 }) as u16,
@@ -298,7 +313,7 @@ impl Operator {
                 2 * (output.channels as usize).next_multiple_of(self.kernel.group(Taps::of(self)))
             }
             Kind::Conv2d | Kind::Depthwise | Kind::Dense => 2 * output.channels as usize,
-            Kind::MaxPool => 0,
+            Kind::MaxPool | Kind::Resize => 0,
             Kind::AveragePool if self.count_include_pad => 1,
             Kind::AveragePool => self.window[0] as usize * self.window[1] as usize,
             Kind::GlobalAveragePool => 1,
@@ -306,6 +321,7 @@ impl Operator {
             Kind::Requantize => 3,
             Kind::Lookup => 64,
             Kind::Concat => 6,
+            Kind::Mul => 1,
         }
     }
 

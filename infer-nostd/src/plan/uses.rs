@@ -13,8 +13,9 @@ impl Uses {
     /// Everything: what an engine is built with whose plan comes at run time.
     pub const ALL: Self = Self(u128::MAX);
 
-    /// Operators in plain Rust: a bit for each kind, 16 of them.
+    /// Operators in plain Rust: a bit for each kind, up to 15 of them.
     const KINDS: u32 = 0;
+    const RENEWS: u32 = Self::KINDS + 15;
     /// Max pools that take rows: a bit for each layout.
     const MERGING_POOL: u32 = Self::KINDS + 16;
     const KERNELS: u32 = Self::MERGING_POOL + 4;
@@ -55,6 +56,7 @@ impl Uses {
         while id < plan.tensor_count() {
             let tensor = plan.tensor(id);
             bits |= (tensor.lands() as u128) << Self::LANDS | (tensor.stacked as u128) << Self::STACKS;
+            bits |= (shares_padding(plan, id) as u128) << Self::RENEWS;
             id += 1;
         }
         Self(bits | (!plan.tensor(0).stacked as u128) << Self::PLAIN_INPUT)
@@ -171,6 +173,16 @@ impl Uses {
         self.0 & 1 << (Self::KINDS + kind as u32) != 0
     }
 
+    /// Whether an operator is that may wait for one row of its second input with every row of its first.
+    pub const fn spreads(self) -> bool {
+        self.portable(Kind::Mul)
+    }
+
+    /// Whether an operator is that makes several rows of one.
+    pub const fn repeats(self) -> bool {
+        self.portable(Kind::Resize)
+    }
+
     /// Whether a max pool is that takes rows of some layout.
     #[inline(always)]
     pub const fn merging_pools(self) -> bool {
@@ -201,6 +213,12 @@ impl Uses {
         self.0 & 1 << Self::LANDS != 0
     }
 
+    /// Whether padding is made anew with a tensor's first row, as other rows may have lain there before in the same image.
+    #[inline(always)]
+    pub const fn renews(self) -> bool {
+        self.0 & 1 << Self::RENEWS != 0
+    }
+
     /// Whether the input's rows are stacked.
     #[inline(always)]
     pub const fn stacks(self) -> bool {
@@ -229,4 +247,29 @@ impl Uses {
     pub const fn definitions(self) -> bool {
         self.0 & 1 << Self::DEFINITIONS != 0
     }
+}
+
+/// Whether a tensor has padding where another tensor's rows, or an operator's accumulators, lie at another time.
+const fn shares_padding(plan: &Plan, id: usize) -> bool {
+    let tensor = plan.tensor(id);
+    if u32::from_le_bytes(tensor.pads) == 0 {
+        return false;
+    }
+    let [start, end] = [tensor.ring as usize, tensor.ring as usize + tensor.ring_words()];
+    let mut other = 0;
+    while other < plan.tensor_count() {
+        let rows = plan.tensor(other);
+        let mut shares = other != id && start < rows.ring as usize + rows.ring_words() && (rows.ring as usize) < end;
+        if other > 0 {
+            let operator = plan.operator(other - 1);
+            let words = operator.state_words(plan.tensor(operator.inputs[0] as usize), rows);
+            let at = operator.state as usize;
+            shares |= words > 0 && start < at + words && at < end;
+        }
+        if shares {
+            return true;
+        }
+        other += 1;
+    }
+    false
 }

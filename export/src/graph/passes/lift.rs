@@ -16,7 +16,7 @@ pub(super) fn lift(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let mut lifted = node.clone();
     let reduced = reduces_length(rw, node);
     match &mut lifted.op {
-        Op::GlobalAveragePool | Op::BatchNorm { .. } => {}
+        Op::GlobalAveragePool | Op::BatchNorm { .. } | Op::Resize { .. } => {}
         Op::Other { op_type, attributes } => match op_type.as_str() {
             "GlobalMaxPool" => {}
             "Conv" | "MaxPool" | "AveragePool" => {

@@ -17,6 +17,7 @@ pub mod names;
 mod pad;
 mod reduce;
 mod reshape;
+mod resize;
 mod rewriter;
 mod scikit;
 mod select;
@@ -37,7 +38,7 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 31] = [
+const FORMS: [Rule; 32] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
@@ -56,6 +57,7 @@ const FORMS: [Rule; 31] = [
     shuffle::recognize,
     sink::sink,
     sink::pool_before_reshape,
+    resize::recognize,
     lift::lift,
     window::resolve,
     select::slice,

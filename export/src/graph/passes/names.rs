@@ -104,6 +104,7 @@ fn word(op: &Op) -> &str {
         Op::AveragePool { .. } | Op::GlobalAveragePool => "average",
         Op::Add => "add",
         Op::Mul => "mul",
+        Op::Resize { .. } => "resize",
         Op::Concat { .. } => "concat",
         Op::Activation(function) => match function {
             Activation::Sigmoid => "sigmoid",

@@ -16,17 +16,26 @@ enum Move {
 
 /// An elementwise operator, a Concat or a Softmax whose operands have been moved moves first.
 pub(super) fn sink(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
-    let first = node.inputs.iter().find_map(|input| moved(rw, input))?;
+    let mut moves: Vec<_> = node.inputs.iter().filter_map(|input| moved(rw, input)).collect();
+    // Beside a Transpose, a Reshape of a vector can give it another direction.
+    let position = moves.iter().position(|(other, _)| matches!(other, Move::Transpose(_))).unwrap_or(0);
+    let first = if moves.is_empty() { return None } else { moves.swap_remove(position) };
     if matches!(node.op, Op::Quantize { .. } | Op::Dequantize { .. }) {
         // One scale for all; and what reshapes stays among bytes, as files have it.
         (rw.constant(node, 1)?.data.len() == 1 && matches!(first.0, Move::Transpose(_))).then_some(())?;
     }
-    let mut inputs = Vec::new();
+    let (mut inputs, mut vectors) = (Vec::new(), Vec::new());
     for input in node.inputs.iter().take(operands(&node.op)?) {
         inputs.push(match moved(rw, input) {
             Some((other, source)) if fits(&other, &first.0, &node.op) => source,
-            Some(_) => return None,
-            None => constant_before(rw, input, &first.0)?,
+            other => match vector_before(rw, node, input, &first.0) {
+                Some(vector) => {
+                    vectors.push(vector);
+                    vectors[vectors.len() - 1].outputs[0].clone()
+                }
+                None if other.is_some() => return None,
+                None => constant_before(rw, input, &first.0)?,
+            },
         });
     }
     let op = before(&node.op, &first.0)?;
@@ -40,7 +49,22 @@ pub(super) fn sink(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
             reshaped(rw, &name, &output, to, &dims)
         }
     };
-    Some(vec![Node { op, inputs, outputs: vec![output], name: node.name.clone() }, back])
+    vectors.extend([Node { op, inputs, outputs: vec![output], name: node.name.clone() }, back]);
+    Some(vectors)
+}
+
+/// A vector that meets a turned map, such as a gate 1×1×C, in the direction that it has before the map is turned.
+fn vector_before(rw: &mut Rewriter, node: &Node, value: &str, first: &Move) -> Option<Node> {
+    let (Op::Add | Op::Mul, Move::Transpose(perm)) = (&node.op, first) else { return None };
+    let dims = rw.sample_of(value).filter(|_| rw.tensor(value).is_none())?;
+    let is_vector = dims.iter().filter(|&&extent| extent != 1).count() <= 1;
+    (is_vector && perm.len() == dims.len() + 1 && perm[0] == 0).then_some(())?;
+    let mut before = vec![1; dims.len()];
+    for (&axis, &extent) in perm[1..].iter().zip(&dims) {
+        before[axis - 1] = extent;
+    }
+    let name = rw.fresh(&format!("{value}.turned"));
+    Some(reshaped(rw, &name, value, &name, &before))
 }
 
 /// How many inputs of an operator are values that it treats alike; none where it is no such operator.

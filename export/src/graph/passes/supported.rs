@@ -130,9 +130,14 @@ impl Look<'_> {
                 Some("its bias has more than one value an output".into())
             }
             Op::MatMul => Some("expected rows N×K by constant weights K×O".into()),
-            Op::Mul if !is_constant(0) && !is_constant(1) => Some(
-                "a product of two activations has no int8 form here: a gate that is the mean of the whole map (squeeze-and-excitation) is known only after its last row, when the first rows are gone. x · Sigmoid(x) and x · HardSigmoid(x) are carried; train the block without its gate, or with a gate of that kind".into(),
-            ),
+            Op::Mul if !is_constant(0) && !is_constant(1) => {
+                let [a, b] = [0, 1].map(|position| node.inputs.get(position).and_then(sample));
+                let (a, b, whole) = (a?, b?, sample(node.outputs.first()?)?);
+                let spreads = |dims: &[usize]| dims.len() == whole.len() && dims.iter().zip(&whole).all(|(&from, &to)| from == to || from == 1);
+                let fits = (a == whole || b == whole) && spreads(&a) && spreads(&b);
+                (!fits).then(|| "one of two activations must have the shape of their product, and the other the same or 1 in place of some of its \
+                                 dimensions (a gate C×1×1, a mask 1×H×W)".into())
+            }
             Op::Mul | Op::Add if is_constant(0) || is_constant(1) => {
                 Some("its constant has other dimensions than one value, or one a channel: make it one a channel, or end the network before it".into())
             }
@@ -157,7 +162,7 @@ impl Look<'_> {
 }
 
 /// Operators that the passes rewrite where they know the shape before them.
-const HAS_FORMS: [&str; 19] = [
+const HAS_FORMS: [&str; 21] = [
     "AveragePool",
     "Cast",
     "Clip",
@@ -171,12 +176,14 @@ const HAS_FORMS: [&str; 19] = [
     "Pad",
     "ReduceMax",
     "ReduceMean",
+    "Resize",
     "Slice",
     "Split",
     "Squeeze",
     "Sub",
     "Transpose",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// Most numbers of a list that an error shows.
@@ -259,9 +266,12 @@ fn instead(op_type: &str) -> &'static str {
         "Gather" | "GatherElements" => {
             "expected constants to pick from: take channels by Slice or Split, or by a 1×1 convolution of ones and zeros"
         }
-        "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "MaxUnpool" => {
-            "maps cannot grow, as no kernel makes several rows of one: detect at one scale, or end the network before it and enlarge its result, which \
-             nearest neighbours do exactly in the code around it"
+        "Resize" | "Upsample" => {
+            "maps grow to their nearest neighbours by whole factors of up to 255: mode = nearest, scales (or sizes) that are constant and whole, coordinates \
+             that repeat each pixel (asymmetric with floor, half_pixel with round_prefer_floor, and their like)"
+        }
+        "ConvTranspose" | "DepthToSpace" | "MaxUnpool" => {
+            "maps grow by Resize to the nearest neighbour (mode = nearest, whole factors) alone: enlarge so, and let a convolution follow"
         }
         "LSTM" | "GRU" | "RNN" | "Scan" | "Loop" | "If" => {
             "there is no state and no control flow: use convolutions over time"
@@ -277,6 +287,7 @@ fn instead(op_type: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{graph, node, other};
+    use super::super::window::plain;
     use super::*;
     use crate::graph::{Dim, Tensor};
 
@@ -290,7 +301,7 @@ mod tests {
         ];
         let error = supported(&graph(&[4], nodes, &[])).unwrap_err();
         assert_eq!(error.nodes.len(), 3);
-        assert!(error.nodes[0].starts_with("`a` (Resize of batch×4): maps cannot grow"), "{error}");
+        assert!(error.nodes[0].starts_with("`a` (Resize of batch×4): maps grow to their nearest"), "{error}");
         assert!(error.nodes[1].starts_with("`c` (com.microsoft.FusedConv): no near form"), "{error}");
         assert!(error.nodes[2].starts_with("`d` (MatMul): its weights are computed"), "{error}");
     }
@@ -304,8 +315,20 @@ mod tests {
             error.nodes[0].clone()
         };
         let pixels = ("c", Tensor::f32(&[3, 3], vec![0.0; 9]));
-        let gate = one(vec![node("g", Op::Mul, &["x", "x"])], &[]);
-        assert!(gate.starts_with("`g` (Mul of batch×4×3×3 and batch×4×3×3): a product of two activations"), "{gate}");
+        let mean = Op::AveragePool { window: plain([1, 3]), count_include_pad: false };
+        let means = [
+            node("m", mean, &["x"]),
+            node("n", Op::AveragePool { window: plain([3, 1]), count_include_pad: false }, &["x"]),
+        ];
+        let gate = one([&means[..], &[node("g", Op::Mul, &["m.out", "n.out"])]].concat(), &[]);
+        assert!(
+            gate.starts_with("`g` (Mul of batch×4×3×1 and batch×4×1×3): one of two activations must have"),
+            "{gate}"
+        );
+        assert_eq!(
+            supported(&graph(&[4, 3, 3], [&means[..1], &[node("g", Op::Mul, &["m.out", "x"])]].concat(), &[])),
+            Ok(())
+        );
         assert!(one(vec![node("a", Op::Add, &["x", "c"])], &[pixels]).contains("one a channel"));
         assert!(one(vec![node("c", Op::Concat { axis: 2 }, &["x", "x"])], &[]).contains("(axis = 1)"));
         let early = vec![node("s", Op::Softmax { axis: 1 }, &["x"]), node("r", Op::Relu, &["s.out"])];

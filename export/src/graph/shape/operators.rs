@@ -41,6 +41,7 @@ impl Known<'_> {
             Op::MaxPool { window } | Op::AveragePool { window, .. } => Ok((self.input(0)?.0, self.pool(window)?)),
             Op::GlobalAveragePool => floats(self.global_pool()?),
             Op::Add | Op::Mul => Ok((self.input(0)?.0, self.broadcast()?)),
+            Op::Resize { factors } => Ok((self.input(0)?.0, self.resize(*factors)?)),
             Op::Concat { axis } => Ok((self.input(0)?.0, self.concat(*axis)?)),
             Op::ArgMax { axis, keepdims } => Ok((DType::I64, self.arg_max(*axis, *keepdims)?)),
             Op::Flatten { axis } => Ok((self.input(0)?.0, self.flatten(*axis)?)),
@@ -101,6 +102,15 @@ impl Known<'_> {
     fn global_pool(&self) -> Result<Vec<Dim>, Cause> {
         let x = self.ranked(0, 4)?;
         Ok(vec![x[0].clone(), x[1].clone(), Dim::Fixed(1), Dim::Fixed(1)])
+    }
+
+    fn resize(&self, factors: [usize; 2]) -> Result<Vec<Dim>, Cause> {
+        let mut x = self.ranked(0, 4)?;
+        for (axis, factor) in factors.into_iter().enumerate() {
+            let extent = fixed(&x[2 + axis]).and_then(|extent| extent.checked_mul(factor));
+            x[2 + axis] = Dim::Fixed(extent.ok_or_else(|| Cause::NotFixed(display(&x)))?);
+        }
+        Ok(x)
     }
 
     fn gemm(&self, transposed: bool) -> Result<Vec<Dim>, Cause> {

@@ -7,7 +7,7 @@ use crate::plan::{Network, code};
 use infer_nostd::plan::{Kernel, Kind, Layout, Operator, Tensor};
 
 /// What a percent of bytes is worth to the smallest plan, in percents of cycles.
-const WORTH: f64 = 2.5;
+const WORTH: f64 = 2.25;
 
 /// What a plan takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,8 @@ impl Figures {
 
 /// Whether an operator makes each pixel from the same place of what it reads.
 fn follows(kind: Kind) -> bool {
-    matches!(kind, Kind::Add | Kind::Requantize | Kind::Lookup | Kind::Concat | Kind::AveragePool)
+    use Kind::{Add, AveragePool, Concat, Lookup, Mul, Requantize, Resize};
+    matches!(kind, Add | Requantize | Lookup | Concat | AveragePool | Mul | Resize)
 }
 
 /// Whether kernels are for the operator.

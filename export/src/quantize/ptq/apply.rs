@@ -78,10 +78,9 @@ fn is_supported(graph: &Graph, node: &Node) -> bool {
     match node.op {
         Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. } => is_left_off(graph, node),
         Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul => !constant(0) && constant(1),
-        Op::Add => !constant(0) && !constant(1),
+        Op::Add | Op::Mul => !constant(0) && !constant(1),
         Op::BatchNorm { .. } | Op::Quantize { .. } | Op::Dequantize { .. } | Op::Other { .. } => false,
         Op::Concat { .. } => (0..node.inputs.len()).all(|input| !constant(input)),
-        Op::Mul => false,
         _ => true,
     }
 }
@@ -172,7 +171,7 @@ impl<'g> Quantizer<'g> {
 /// Whether an operator takes so many activations.
 fn takes(op: &Op, count: usize) -> bool {
     match op {
-        Op::Add => count == 2,
+        Op::Add | Op::Mul => count == 2,
         Op::Concat { .. } => count >= 2,
         _ => count == 1,
     }

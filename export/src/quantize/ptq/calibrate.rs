@@ -67,7 +67,7 @@ pub fn calibrate(
 
 /// The values whose range decides a scale: the input, and each operator's output after its fused activation.
 ///
-/// Values that keep their input's scale (MaxPool, Flatten, Reshape), those whose range is known (Sigmoid, Tanh) and what is left
+/// Values that keep their input's scale (MaxPool, Resize, Flatten, Reshape), those whose range is known (Sigmoid, Tanh) and what is left
 /// off at the end are not among them.
 pub fn watched(graph: &Graph) -> Vec<String> {
     let own_scale =

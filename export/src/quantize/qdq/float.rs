@@ -11,7 +11,6 @@ pub(super) fn reason_against(constants: Constants, node: &Node) -> Option<String
         Op::Other { op_type, .. } => remedy(op_type),
         _ if activations == 0 => "it reads constants only: fold it",
         Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul if !stored(1) => "its weights are computed, not constant",
-        Op::Mul if activations > 1 => "a product of two activations has no int8 kernel",
         Op::BatchNorm { .. } => remedy(node.op.name()),
         Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::ArgMax { .. } => {
             "it has no int8 form but at the network's end, where it is left off"

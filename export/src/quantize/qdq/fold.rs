@@ -36,7 +36,14 @@ fn fold(graph: &mut QuantGraph, maker: usize, activation: usize, next: Clamp) {
 }
 
 fn has_bounds(op: &QuantOp) -> bool {
-    matches!(op, QuantOp::Conv2d { .. } | QuantOp::Dense { .. } | QuantOp::Add { .. } | QuantOp::Requantize { .. })
+    matches!(
+        op,
+        QuantOp::Conv2d { .. }
+            | QuantOp::Dense { .. }
+            | QuantOp::Add { .. }
+            | QuantOp::Mul { .. }
+            | QuantOp::Requantize { .. }
+    )
 }
 
 fn bounds(op: &mut QuantOp) -> Option<&mut Clamp> {
@@ -44,6 +51,7 @@ fn bounds(op: &mut QuantOp) -> Option<&mut Clamp> {
         QuantOp::Conv2d { clamp, .. }
         | QuantOp::Dense { clamp, .. }
         | QuantOp::Add { clamp }
+        | QuantOp::Mul { clamp }
         | QuantOp::Requantize { clamp } => Some(clamp),
         _ => None,
     }

@@ -12,7 +12,7 @@
 //! - weights: int8, scale an output channel, zero point 0, `axis = 0`; biases: int32, scale x·w, zero point 0, `axis = 0`;
 //! - Relu or Clip follows its operator with no Q/DQ between; a Relu is written wherever the zero point −128 makes the
 //!   quantization one anyway;
-//! - MaxPool, Flatten and Reshape have the same scale and zero point on both sides;
+//! - MaxPool, Resize, Flatten and Reshape have the same scale and zero point on both sides;
 //! - the logits are quantized, then dequantized: the file takes and gives floats.
 //!
 //! Of a tensor `t`, the file names `t.float` (before rounding), `t.quantized` (int8) and `t` (dequantized: the value

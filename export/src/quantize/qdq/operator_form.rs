@@ -8,7 +8,7 @@
 //! Operators that move bytes as they are (MaxPool, Reshape, …) get the scale of what they read. A network that takes or
 //! gives bytes takes and gives floats after this: the reader knows int8 tensors by their QuantizeLinear.
 
-use crate::graph::{Attribute, DType, Data, Graph, Node, Op, Tensor, ValueInfo};
+use crate::graph::{Attribute, Attributes, DType, Data, Graph, Node, Op, Tensor, ValueInfo};
 use crate::onnx;
 use std::collections::{BTreeMap, HashSet};
 
@@ -248,7 +248,10 @@ fn quantization(node: &Node) -> Option<Op> {
 /// Whether an operator gives the bytes that it takes, or the largest of them, where it stands on bytes.
 fn moves(op: &Op) -> bool {
     match op {
-        Op::MaxPool { .. } | Op::Reshape | Op::Flatten { .. } | Op::Concat { .. } => true,
+        Op::MaxPool { .. } | Op::Resize { .. } | Op::Reshape | Op::Flatten { .. } | Op::Concat { .. } => true,
+        Op::Other { op_type, attributes } if op_type == "Resize" || op_type == "Upsample" => {
+            Attributes(attributes).text("mode", "nearest") == Some("nearest")
+        }
         Op::Other { op_type, .. } => {
             matches!(op_type.as_str(), "Identity" | "Dropout" | "Squeeze" | "Unsqueeze" | "Transpose")
         }

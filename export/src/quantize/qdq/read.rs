@@ -3,7 +3,7 @@
 //! The nodes are gone through once, in order. A float value is known as an int8 tensor from its DequantizeLinear on; an
 //! operator's result waits until a QuantizeLinear says its scale. What lies between an operator and its QuantizeLinear
 //! may only be what commutes with rounding: Relu and Clip, which become bounds, and operators that move values or choose
-//! among them (MaxPool, Flatten, Reshape), which then work on the rounded values.
+//! among them (MaxPool, Resize, Flatten, Reshape), which then work on the rounded values.
 
 use super::super::{
     Affine, Clamp, QuantGraph, QuantNode, QuantOp, QuantTensor, QuantizeError, TensorId,

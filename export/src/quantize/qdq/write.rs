@@ -27,6 +27,7 @@ fn flat_tensors(graph: &QuantGraph) -> Vec<bool> {
             QuantOp::Dense { .. } => true,
             QuantOp::Reshape => can_be_flat(graph, node.output),
             QuantOp::Add { .. } | QuantOp::Activation { .. } | QuantOp::Requantize { .. } => flat[node.inputs[0]],
+            QuantOp::Mul { .. } => node.inputs.iter().all(|&input| flat[input]),
             QuantOp::Concat => node.inputs.iter().all(|&input| flat[input]),
             _ => false,
         };
@@ -38,10 +39,15 @@ fn can_be_flat(graph: &QuantGraph, tensor: TensorId) -> bool {
     let needs_rank_4 = |node: &QuantNode| {
         node.inputs.contains(&tensor)
             && match node.op {
-                QuantOp::Conv2d { .. } | QuantOp::MaxPool { .. } | QuantOp::AveragePool { .. } => true,
-                QuantOp::Add { .. } | QuantOp::Activation { .. } | QuantOp::Concat | QuantOp::Requantize { .. } => {
-                    !can_be_flat(graph, node.output)
-                }
+                QuantOp::Conv2d { .. }
+                | QuantOp::MaxPool { .. }
+                | QuantOp::AveragePool { .. }
+                | QuantOp::Resize { .. } => true,
+                QuantOp::Add { .. }
+                | QuantOp::Mul { .. }
+                | QuantOp::Activation { .. }
+                | QuantOp::Concat
+                | QuantOp::Requantize { .. } => !can_be_flat(graph, node.output),
                 QuantOp::Dense { .. } | QuantOp::Reshape => false,
             }
     };
@@ -120,6 +126,8 @@ impl Writer<'_> {
                 Op::AveragePool { window: *window, count_include_pad: *count_include_pad }
             }
             QuantOp::Add { .. } => Op::Add,
+            QuantOp::Mul { .. } => Op::Mul,
+            QuantOp::Resize { factors } => Op::Resize { factors: *factors },
             QuantOp::Activation { function } => Op::Activation(*function),
             QuantOp::Concat => Op::Concat { axis: 1 },
             QuantOp::Reshape if self.flat[node.output] => Op::Flatten { axis: 1 },
@@ -217,7 +225,10 @@ impl Writer<'_> {
 
 fn clamp_of(op: &QuantOp) -> Option<Clamp> {
     match op {
-        QuantOp::Conv2d { clamp, .. } | QuantOp::Dense { clamp, .. } | QuantOp::Add { clamp } => Some(*clamp),
+        QuantOp::Conv2d { clamp, .. }
+        | QuantOp::Dense { clamp, .. }
+        | QuantOp::Add { clamp }
+        | QuantOp::Mul { clamp } => Some(*clamp),
         _ => None,
     }
 }
