@@ -1,8 +1,9 @@
 """The node tests of the onnx package, one operator each, through the importer.
 
 A test of a layer becomes a network whose input is the operator's first and whose other inputs are constants; behind an operator that changes shapes stands a dense layer
-with identity weights. A test of an operator that the importer computes becomes a network that adds the operator's result, over constants, to its input. Tests of element
-types that the road does not carry are left out.
+with identity weights. A test of an operator that joins activations of one shape becomes a network more, which splits a map's channels into the operator's inputs. A test
+of an operator that the importer computes becomes a network that adds the operator's result, over constants, to its input. Tests of element types that the road does not
+carry are left out.
 
 `export normalize` rewrites the network or refuses it with exit status 2 and a sentence; what it writes must pass onnx.checker and give the expected values in ONNX
 Runtime (optimizations off) and in tract (`export run`; not behind a Softmax or an ArgMax, which it leaves off). Anything else is wrong, and one wrong test fails the
@@ -31,7 +32,7 @@ except ImportError as missing:
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(onnx.__file__).parent / "backend/test/data/node"
 # What export reads; a test of a later operator set is converted down where onnx can.
-NEWEST_OPSET = 22
+NEWEST_OPSET = 25
 # As the onnx package compares: some of its expected values are written to four digits.
 TOLERANCE = {"rtol": 1e-3, "atol": 1e-5}
 LEFT_OFF = {"Softmax", "LogSoftmax", "ArgMax"}
@@ -39,6 +40,7 @@ SHAPES = {"Concat", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Tra
 LAYERS = """Add ArgMax AveragePool BatchNormalization Clip Concat Conv Div Dropout Elu Flatten Gelu Gemm GlobalAveragePool GlobalMaxPool
 HardSigmoid HardSwish Identity LeakyRelu LogSoftmax MatMul Max MaxPool Min Mul Neg PRelu Pad ReduceMax ReduceMean Relu Reshape Sigmoid
 Softmax Softplus Squeeze Sub Sum Tanh Transpose Unsqueeze""".split()
+JOINING = "Add Div Max Min Mul Sub Sum".split()
 COMPUTED = """Add Cast CastLike Concat ConstantOfShape Div Exp Expand Flatten Gather Identity Max Min Mul Neg Pow Range Reciprocal Reshape Shape Slice
 Sqrt Squeeze Sub Transpose Unsqueeze""".split()
 CARRIED = [np.float32, np.int64, np.int32, np.int8, np.uint8, np.bool_]
@@ -103,6 +105,11 @@ def add_dense(model, x, rows, terms=None):
     model.graph.output.append(onnx.helper.make_tensor_value_info("node_test", onnx.TensorProto.FLOAT, ["batch", rows]))
 
 
+def declare(value, dims):
+    del value.type.tensor_type.shape.dim[:]
+    value.type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension(dim_value=d) for d in dims])
+
+
 def layer(folder):
     """The operator as a network; what goes in; what should come out."""
     model, given, expected = test_of(folder)
@@ -112,16 +119,32 @@ def layer(folder):
     x = given[0]
     if x.ndim == 1 and expected.ndim == 1:
         x, expected = x[None], expected[None]
-        for value in (model.graph.input[0], model.graph.output[0]):
-            size = value.type.tensor_type.shape.dim[0].dim_value
-            del value.type.tensor_type.shape.dim[:]
-            value.type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension(dim_value=d) for d in (1, size)])
+        declare(model.graph.input[0], x.shape)
+        declare(model.graph.output[0], expected.shape)
     if operator(folder) in SHAPES and expected.ndim > 0 and expected.shape[0] == x.shape[0]:
         rows = int(np.prod(expected.shape[1:]))
         name = model.graph.output[0].name
         model.graph.node.append(onnx.helper.make_node("Flatten", [name], ["node_test.flat"], axis=1))
         add_dense(model, "node_test.flat", rows)
         expected = expected.reshape(-1, rows)
+    return model, x, expected
+
+
+def joined(folder):
+    """The operator over parts of one input."""
+    model, given, expected = test_of(folder)
+    if len(given) < 2 or any(x.dtype != np.float32 or x.shape != given[0].shape for x in given):
+        raise Refused("its inputs are not two or more of one shape, of reals")
+    # Maps, which are what can be split.
+    as_map = lambda x: x.reshape((1,) * (x.ndim == 1) + x.shape + (1,) * (4 - max(x.ndim, 2)))
+    given, expected = [as_map(x) for x in given], as_map(expected)
+    declare(model.graph.output[0], expected.shape)
+    names, x = [value.name for value in model.graph.input], np.concatenate(given, axis=1)
+    declare(model.graph.input[0], x.shape)
+    del model.graph.input[1:]
+    model.graph.input[0].name = "node_test.all"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([part.shape[1] for part in given]), "node_test.parts"))
+    model.graph.node.insert(0, onnx.helper.make_node("Split", ["node_test.all", "node_test.parts"], names, axis=1))
     return model, x, expected
 
 
@@ -202,9 +225,8 @@ def main():
     export = pathlib.Path(arguments[0] if arguments else ROOT / "target/release/export").resolve()
     folders = sorted(DATA.glob("test_*")) if DATA.is_dir() else []
     tests = [(operator(folder), folder) for folder in folders if is_carried(folder)]
-    tests = [(f"{name}", layer, folder) for name, folder in tests if name in LAYERS] + [
-        (f"{name} of constants", computed, folder) for name, folder in tests if name in COMPUTED
-    ]
+    kinds = [("", layer, LAYERS), (" of activations", joined, JOINING), (" of constants", computed, COMPUTED)]
+    tests = [(name + kind, network, folder) for kind, network, names in kinds for name, folder in tests if name in names]
     if not tests:
         print(f"skipped: onnx {onnx.__version__} has no node tests with it; onnx<=1.22 has")
         return True

@@ -110,6 +110,62 @@ fn padding_is_told_from_other_faults() {
     assert_eq!(wrong(&pool(false), |network| *network = pool(true)), (vec!["pool".to_string()], Cause::Padding));
 }
 
+/// A file with one thing after the other renamed; nodes and values are called as `name` makes of their names, values of the ends stay.
+fn renamed(graph: &Graph, node: impl Fn(usize) -> String, value: impl Fn(&str) -> String) -> Graph {
+    let ends: Vec<&String> = graph.inputs.iter().chain(&graph.outputs).map(|end| &end.name).collect();
+    let value = |name: &String| if ends.contains(&name) || name.is_empty() { name.clone() } else { value(name) };
+    let mut renamed = graph.clone();
+    for (number, (new, old)) in renamed.nodes.iter_mut().zip(&graph.nodes).enumerate() {
+        new.name = node(number);
+        new.inputs = old.inputs.iter().map(value).collect();
+        new.outputs = old.outputs.iter().map(value).collect();
+    }
+    renamed.initializers = graph.initializers.iter().map(|(name, tensor)| (value(name), tensor.clone())).collect();
+    renamed
+}
+
+/// Names are the file's, and a file may call everything alike.
+#[test]
+fn layers_are_held_whatever_the_file_calls_them() {
+    let plain = qdq::to_graph(&int8("mnist-dsres"));
+    let images = images(1);
+    let found = |file: &Graph| -> Vec<_> {
+        let file = onnx::from_bytes(&onnx::to_bytes(file)).unwrap();
+        let words = plan_for(&qdq::from_graph(&file).unwrap(), &Options::default()).unwrap();
+        let layers = layers(&Plan::parse(&words).unwrap(), &file, None, &images, 1).unwrap();
+        layers.into_iter().map(|layer| (layer.kind, layer.output, layer.max_step, layer.divergence)).collect()
+    };
+    let expected = found(&plain);
+    assert!(expected.len() > 10 && expected.iter().all(|(_, _, step, _)| *step <= 1), "{expected:?}");
+    let same = |name: &str| name.to_string();
+    let made = |number: usize| plain.nodes[number % plain.nodes.len()].outputs[0].clone();
+    let own = |number: usize| plain.nodes[number].name.clone();
+    // Int8 values whose tensors would all be called `a`, and values called as the scales of others.
+    let quantized: Vec<&str> =
+        plain.nodes.iter().map(|n| n.outputs[0].as_str()).filter(|n| n.ends_with(".quantized")).collect();
+    let alike = |name: &str| match quantized.iter().position(|other| *other == name) {
+        Some(0) => "a".into(),
+        Some(1) => "a.quantized".into(),
+        Some(2) => "a_QuantizeLinear_Output".into(),
+        Some(3) => "a.scale.quantized".into(),
+        _ => name.to_string(),
+    };
+    let long = "/x".repeat(5000);
+    let files = [
+        ("nodes all alike", renamed(&plain, |_| "same".into(), same)),
+        ("nodes without names", renamed(&plain, |_| String::new(), same)),
+        ("nodes as what they make", renamed(&plain, made, same)),
+        ("nodes as what the next makes", renamed(&plain, |number| made(number + 1), same)),
+        ("nodes as the input", renamed(&plain, |_| plain.inputs[0].name.clone(), same)),
+        ("nodes as tract numbers them", renamed(&plain, |number| format!("#{number} "), same)),
+        ("values alike", renamed(&plain, own, alike)),
+        ("names of 10,000 bytes", renamed(&plain, |_| long.clone(), |name| format!("{long}{name}"))),
+    ];
+    for (kind, file) in files {
+        assert_eq!(found(&file), expected, "{kind}");
+    }
+}
+
 /// Three tensors side by side are two operators of the plan and one layer of the file.
 #[test]
 fn a_concatenation_of_three_is_held_part_by_part() {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 into the layers' weights, padding into the windows; networks over one dimension become networks over height; channels come first. What was declared otherwise in the file
 (the input of a Keras model, say) is noted in the metadata.")]
 pub struct Normalize {
-    /// The float ONNX file: from torch.onnx, tf2onnx, Keras, skl2onnx, …; opset 11 to 22
+    /// The float ONNX file: from torch.onnx, tf2onnx, Keras, skl2onnx, …; opset 11 to 25
     #[arg(value_name = "FLOAT.onnx")]
     file: PathBuf,
     /// The file to write

@@ -60,7 +60,7 @@ impl ArrayFile {
     pub fn new(span: Span, intake: &Intake) -> Result<Self, InputError> {
         let (header, takes) = (span.header()?, intake.shape);
         let order = order(&header.dims, takes, intake.channels_last);
-        let (count, channels_last) = order.ok_or_else(|| expected(&span, &header, takes))?;
+        let (count, channels_last) = order.ok_or_else(|| expected(&span, &header, intake))?;
         let Header { element, len_bytes, .. } = header;
         Ok(Self { span, element, values_at: len_bytes, channels_last, shape: takes, count })
     }
@@ -84,12 +84,14 @@ impl ArrayFile {
     }
 }
 
-fn expected(span: &Span, header: &Header, [channels, height, width]: Shape) -> InputError {
+fn expected(span: &Span, header: &Header, intake: &Intake) -> InputError {
+    let [channels, height, width] = intake.shape;
     let mut orders = vec![format!("[N, {channels}, {height}, {width}]")];
     if (height, width) == (1, 1) {
         orders = vec![format!("[N, {channels}]")];
     } else if channels > 1 {
         orders.push(format!("[N, {height}, {width}, {channels}]"));
+        orders.extend(intake.channels_last.then(|| format!("[N, {}]", channels * height * width)));
     }
     InputError::Shape {
         name: span.path.display().to_string(),
@@ -99,7 +101,7 @@ fn expected(span: &Span, header: &Header, [channels, height, width]: Shape) -> I
 }
 
 /// How many inputs an array of `dims` holds for a network that takes `takes`, and whether their channels come last; where both fit, as `rather_last`
-/// has it.
+/// has it: so is a row of all values, which says nothing of its order.
 ///
 /// Dimensions of 1 may be left out, also that of the inputs where there is one.
 fn order(dims: &[usize], takes: Shape, rather_last: bool) -> Option<(usize, bool)> {
@@ -111,6 +113,7 @@ fn order(dims: &[usize], takes: Shape, rather_last: bool) -> Option<(usize, bool
         let len = sample.iter().try_fold(1usize, |len, &d| len.checked_mul(d));
         match long(sample) {
             found if found == last && (rather_last || found != first) && !is_vector => Some(true),
+            _ if sample == [channels * height * width] && rather_last => Some(!is_vector),
             found if found == first || (is_vector && len == Some(channels)) => Some(false),
             _ => None,
         }
@@ -150,6 +153,9 @@ mod tests {
         assert_eq!(order(&[7, 4, 4, 4], [4; 3]), Some((7, false)));
         assert_eq!(super::order(&[7, 4, 4, 4], [4; 3], true), Some((7, true)), "as the imported file");
         assert_eq!(super::order(&[7, 3, 4, 5], colour, true), Some((7, false)), "the dimensions are plain");
+        assert_eq!(super::order(&[7, 60], colour, true), Some((7, true)), "rows, as the imported file has them");
+        assert_eq!(super::order(&[7, 12], [12, 1, 1], true), Some((7, false)));
+        assert_eq!(order(&[7, 60], colour), None, "rows of an order that nothing says");
     }
 
     #[test]

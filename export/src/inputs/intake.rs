@@ -78,16 +78,18 @@ impl Intake {
     }
 
     /// Completes what files of one network say by what the others do. A float file that says nothing takes what its int8 file has folded in; a plan
-    /// that says nothing takes what the file before it does; numbers are in all of them the float network's.
+    /// that says nothing takes what the file before it does; numbers are in all of them the float network's, and arrays in the imported file's order.
     pub fn complete(files: &mut [(Intake, IsFloat)]) {
         let folded = files.iter().find_map(|(intake, _)| intake.trained.clone());
         let said = files.first().and_then(|(first, _)| first.normalization.clone());
         let trained = folded.or(said);
+        let channels_last = files.iter().any(|(intake, _)| intake.channels_last);
         let mut before = None;
         for (intake, is_float) in files {
             let other = if *is_float { &trained } else { &before };
             intake.normalization = intake.normalization.take().or_else(|| other.clone());
             intake.trained = trained.clone();
+            intake.channels_last = channels_last;
             before = intake.normalization.clone();
         }
     }
@@ -139,6 +141,9 @@ mod tests {
         Intake::complete(&mut files);
         assert_eq!(files[1].0.normalization, Some(Normalization::default()));
         assert_eq!(files[1].0.trained, Some(imagenet()));
+        let mut files = [(Intake { channels_last: true, ..silent() }, true), (silent(), false)];
+        Intake::complete(&mut files);
+        assert!(files[1].0.channels_last, "the plan of an imported file is given the same arrays");
         let mut files = [(silent(), true), (silent(), false)];
         Intake::complete(&mut files);
         assert_eq!(files, [(silent(), true), (silent(), false)]);

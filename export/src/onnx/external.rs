@@ -31,15 +31,34 @@ pub fn with_external_data(bytes: Vec<u8>, folder: &Path) -> Result<Vec<u8>, Onnx
     Ok(if found { model.encode_to_vec() } else { bytes })
 }
 
-/// The files in which the model in file `path` keeps weights, as far as they can be found.
+/// The files in which the model in file `path` keeps weights, by name: those that reading it would read.
 pub fn files_beside(path: &Path) -> Vec<PathBuf> {
-    let Some(model) = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(bytes.as_slice()).ok()) else {
-        return Vec::new();
-    };
+    let is_small = |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.len() <= MAX_FILE_BYTES);
+    let bytes = is_small(path).then(|| std::fs::read(path).ok()).flatten();
+    let Some(model) = bytes.and_then(|bytes| ModelProto::decode(bytes.as_slice()).ok()) else { return Vec::new() };
+    let folder = path.parent().unwrap_or(Path::new(""));
     let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
     let entries = tensors.filter(|tensor| tensor.data_location == EXTERNAL).flat_map(|tensor| &tensor.external_data);
     let names: BTreeSet<&str> = entries.filter(|e| e.key == "location").map(|e| e.value.as_str()).collect();
-    names.into_iter().map(|name| path.with_file_name(name)).filter(|file| file.is_file()).collect()
+    names.into_iter().filter_map(|name| place(folder, name).ok()).collect()
+}
+
+/// Where the file that a model names lies; else what is there.
+fn place(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    let mut components = Path::new(name).components();
+    let is_plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    if !is_plain {
+        return Err("a path to somewhere else".into());
+    }
+    let path = folder.join(name);
+    let about = std::fs::symlink_metadata(&path).map_err(|error| error.to_string())?;
+    if !about.is_file() {
+        return Err("a folder, a link or a device".into());
+    }
+    if about.len() > MAX_FILE_BYTES {
+        return Err(format!("a file of {} bytes, above {MAX_FILE_BYTES}", about.len()));
+    }
+    Ok(path)
 }
 
 struct Files<'a> {
@@ -74,19 +93,7 @@ impl Files<'_> {
 
     fn file(&mut self, name: &str) -> Result<&[u8], String> {
         if !self.read.contains_key(name) {
-            let mut components = Path::new(name).components();
-            let is_plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
-            if !is_plain {
-                return Err("a path to somewhere else".into());
-            }
-            let path = self.folder.join(name);
-            let about = std::fs::symlink_metadata(&path).map_err(|error| error.to_string())?;
-            if !about.is_file() {
-                return Err("a folder, a link or a device".into());
-            }
-            if about.len() > MAX_FILE_BYTES {
-                return Err(format!("a file of {} bytes, above {MAX_FILE_BYTES}", about.len()));
-            }
+            let path = place(self.folder, name)?;
             self.read.insert(name.into(), std::fs::read(&path).map_err(|error| error.to_string())?);
         }
         Ok(self.read.get(name).map_or(&[], Vec::as_slice))
@@ -95,7 +102,11 @@ impl Files<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::proto::{GraphProto, StringStringEntryProto, data_type};
+    use super::super::from_file;
+    use super::super::proto::{
+        GraphProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TensorTypeProto,
+        TypeProto, ValueInfoProto, data_type,
+    };
     use super::*;
 
     /// A model with one tensor of two floats in another file.
@@ -142,6 +153,83 @@ mod tests {
         assert!(refused(&[("location", "absent")]).contains("No such file"));
         std::fs::create_dir(folder.path().join("folder")).unwrap();
         assert_eq!(refused(&[("location", "folder")]), "a folder, a link or a device");
+    }
+
+    /// The file `net.onnx` in `folder`: x + w, where w are two floats elsewhere.
+    fn file(folder: &Path, entries: &[(&str, &str)]) -> PathBuf {
+        let mut model = ModelProto::decode(model(entries).as_slice()).unwrap();
+        let value = |name: &str| {
+            let shape = Some(TensorShapeProto { dim: vec![] });
+            let tensor_type = Some(TensorTypeProto { elem_type: data_type::FLOAT, shape });
+            ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+        };
+        let [input, output] = [["x", "w"].map(String::from).to_vec(), vec!["y".into()]];
+        let node = NodeProto { op_type: "Add".into(), input, output, ..Default::default() };
+        let graph = model.graph.as_mut().unwrap();
+        (graph.node, graph.input, graph.output) = (vec![node], vec![value("x")], vec![value("y")]);
+        model.opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 18 }];
+        let path = folder.join("net.onnx");
+        std::fs::write(&path, model.encode_to_vec()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_model_has_the_values_of_the_file_beside_it_and_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("net.onnx.data");
+        let values = [7.0f32, 1.5, -2.0].map(f32::to_le_bytes).concat();
+        std::fs::write(&data, values).unwrap();
+        let path = file(folder.path(), &[("location", "net.onnx.data"), ("offset", "4"), ("length", "8")]);
+        assert_eq!(from_file(&path).unwrap().initializers["w"].as_f32(), Some([1.5, -2.0].as_slice()));
+        assert_eq!(files_beside(&path), [data]);
+    }
+
+    /// Paths of a model that is not trusted: none is read, and none is watched by a build.
+    #[test]
+    fn what_is_not_beside_the_model_is_neither_read_nor_named() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("models");
+        std::fs::create_dir(&folder).unwrap();
+        let outside = outer.path().join("outside");
+        std::fs::write(&outside, [0; 8]).unwrap();
+        std::fs::create_dir(folder.join("folder")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&outside, folder.join("link")).unwrap();
+        let absolute = outside.to_str().unwrap();
+        let refused = |location: &str| {
+            let path = file(&folder, &[("location", location)]);
+            assert_eq!(files_beside(&path), [PathBuf::new(); 0], "{location}");
+            let error = from_file(&path).unwrap_err().to_string();
+            let named = format!("{}: tensor `w` keeps its data in `{location}`", path.display());
+            assert!(error.starts_with(&named), "{error}");
+            error
+        };
+        for elsewhere in ["../outside", "./folder/../../outside", absolute, "folder/x", "..", "."] {
+            assert!(refused(elsewhere).contains("found a path to somewhere else"), "{elsewhere}");
+        }
+        assert!(refused("folder").contains("found a folder, a link or a device"));
+        #[cfg(unix)]
+        assert!(refused("link").contains("found a folder, a link or a device"));
+        assert!(refused("absent").contains("found No such file"));
+        assert!(refused("nul\0byte").contains("found "));
+    }
+
+    #[test]
+    fn parts_beyond_the_file_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("data"), [0; 12]).unwrap();
+        for (offset, length) in [("8", "8"), ("13", "0"), ("0", "18446744073709551615"), ("18446744073709551615", "8")]
+        {
+            let path = file(folder.path(), &[("location", "data"), ("offset", offset), ("length", length)]);
+            let error = from_file(&path).unwrap_err().to_string();
+            assert!(error.contains("found a file of 12 bytes, too short"), "{offset} {length}: {error}");
+        }
+        let path = file(folder.path(), &[("location", "data"), ("length", "18446744073709551616")]);
+        assert!(from_file(&path).unwrap_err().to_string().contains("found length `18446744073709551616`"));
+        // All of the file, which is not what two floats take.
+        let path = file(folder.path(), &[("location", "data")]);
+        let error = from_file(&path).unwrap_err().to_string();
+        assert!(error.contains("tensor `w` of dimensions [2] needs 8 bytes values, found 12"), "{error}");
     }
 
     #[test]

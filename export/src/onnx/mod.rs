@@ -38,8 +38,9 @@ pub(crate) use operators::operator;
 pub use read::{from_bytes, from_file};
 pub use write::to_bytes;
 
-/// Operator sets that are read; older ones pass attributes where newer ones pass inputs.
-pub const OPSETS_READ: std::ops::RangeInclusive<i64> = 11..=22;
+/// Operator sets that are read; older ones pass attributes where newer ones pass inputs. From 23 to 25 operators got more element types, and attributes
+/// that only concern these.
+pub const OPSETS_READ: std::ops::RangeInclusive<i64> = 11..=25;
 /// The operator set that is written.
 pub const OPSET_WRITTEN: i64 = 18;
 /// The version of the file format that is written: the one that opset 18 came with.

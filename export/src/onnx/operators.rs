@@ -1,11 +1,15 @@
-//! ONNX operators ⇄ [`Op`]: which attributes mean what, from operator set 11 to 22.
+//! ONNX operators ⇄ [`Op`]: which attributes mean what, from operator set 11 to 25.
 //!
 //! A form that [`Op`] has no words for (a convolution in one dimension, `auto_pad`, `ceil_mode`, …) becomes
 //! [`Op::Other`] with its attributes, so that nothing is lost and an error can show them.
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Activation, Attribute, Attributes, Data, Op, Tensor, Window};
+use super::proto::data_type;
+use super::tensors::write_dtype;
+use crate::graph::{Activation, Attribute, Attributes, DType, Data, Op, Tensor, Window};
+
+const FLOAT: i64 = data_type::FLOAT as i64;
 
 /// What a node's reader may ask: its attributes, the opset, and the constants among its inputs.
 pub(super) struct Form<'a> {
@@ -56,8 +60,8 @@ fn known(form: &Form) -> Option<Op> {
         // Before opset 13 Softmax flattened what follows `axis`: another operator, refused.
         "Softmax" if form.opset >= 13 => Op::Softmax { axis: a.int("axis", -1)? },
         "LogSoftmax" if form.opset >= 13 => Op::LogSoftmax { axis: a.int("axis", -1)? },
-        "QuantizeLinear" if per_tensor_or_channel(a)? => Op::Quantize { axis: a.int("axis", 1)? },
-        "DequantizeLinear" if per_tensor_or_channel(a)? => Op::Dequantize { axis: a.int("axis", 1)? },
+        "QuantizeLinear" if is_of_bytes(form)? => Op::Quantize { axis: a.int("axis", 1)? },
+        "DequantizeLinear" if is_of_reals(a)? => Op::Dequantize { axis: a.int("axis", 1)? },
         _ => Op::Activation(read_activation(form.op_type, a)?),
     })
 }
@@ -77,9 +81,23 @@ fn read_activation(op_type: &str, a: Attributes) -> Option<Activation> {
     })
 }
 
-/// Blocked scales and chosen output types (opset 21) have no words in [`Op`].
-fn per_tensor_or_channel(a: Attributes) -> Option<bool> {
-    Some(a.int("block_size", 0)? == 0 && a.int("output_dtype", 0)? == 0 && a.int("saturate", 1)? == 1)
+/// Whether a QuantizeLinear makes bytes, by one scale or one a channel, in float32. Blocked scales (opset 21) and other types have no words in
+/// [`Op`]; a type that is chosen must be the zero point's, which is uint8 where there is none.
+fn is_of_bytes(form: &Form) -> Option<bool> {
+    let a = form.attributes;
+    let zero_point = match form.present.get(2) {
+        Some(true) => form.constants.get(2).copied().flatten().map(|zero_point| zero_point.data.dtype()),
+        _ => Some(DType::U8),
+    };
+    let chosen = i32::try_from(a.int("output_dtype", 0)?).ok()?;
+    let is_its_type = chosen == 0 || zero_point.is_some_and(|dtype| write_dtype(dtype) == chosen);
+    let in_float = [0, FLOAT].contains(&a.int("precision", 0)?);
+    Some(a.int("block_size", 0)? == 0 && is_its_type && in_float && a.int("saturate", 1)? == 1)
+}
+
+/// Whether a DequantizeLinear makes float32, by one scale or one a channel.
+fn is_of_reals(a: Attributes) -> Option<bool> {
+    Some(a.int("block_size", 0)? == 0 && [0, FLOAT].contains(&a.int("output_dtype", 0)?))
 }
 
 fn read_conv(form: &Form) -> Option<Op> {

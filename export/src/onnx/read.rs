@@ -166,6 +166,10 @@ impl Reader {
     fn known_node(&mut self, proto: &NodeProto, name: String, mut attributes: BTreeMap<String, Attribute>) -> Node {
         let op_type = match proto.domain.as_str() {
             "" | "ai.onnx" => proto.op_type.clone(),
+            // ONNX Runtime's own, from before ONNX had 16 bits in its own: the same for bytes.
+            "com.microsoft" if ["QuantizeLinear", "DequantizeLinear"].contains(&proto.op_type.as_str()) => {
+                proto.op_type.clone()
+            }
             domain => format!("{domain}.{}", proto.op_type),
         };
         let mut inputs = without_trailing_empty(&proto.input);

@@ -181,10 +181,36 @@ fn opsets_outside_the_range_are_refused() {
         let opset_import = vec![OperatorSetIdProto { domain: String::new(), version }];
         from_bytes(&ModelProto { opset_import, ..relu() }.encode_to_vec())
     };
-    assert!([11, 18, 22].map(at).iter().all(|read| read.is_ok()));
-    assert_eq!([10, 23].map(at), [10, 23].map(|found| Err(OnnxError::Opset { found })));
+    assert!([11, 18, 25].map(at).iter().all(|read| read.is_ok()));
+    assert_eq!([10, 26].map(at), [10, 26].map(|found| Err(OnnxError::Opset { found })));
     let none = ModelProto { opset_import: vec![], ..relu() };
     assert_eq!(from_bytes(&none.encode_to_vec()), Err(OnnxError::Opset { found: 0 }));
+}
+
+#[test]
+fn quantization_is_read_where_it_is_of_bytes_whatever_its_operator_set_says_more() {
+    let read = |op_type: &str, attribute: (&str, i64), inputs: &[&str]| {
+        let attributes = [(attribute.0.to_string(), Attribute::Int(attribute.1))].into();
+        let op = Op::Other { op_type: op_type.into(), attributes };
+        let (nodes, outputs) = (vec![node("q", op, inputs)], vec![value("q.out", &[2, 9, 9])]);
+        from_bytes(&to_bytes(&Graph { nodes, outputs, ..every_operator() })).unwrap().nodes[0].op.clone()
+    };
+    let (signed, absent) = (["x", "scale", "zero_i8"], ["x", "scale"]);
+    for attribute in [("output_dtype", 3), ("output_dtype", 0), ("precision", 1), ("block_size", 0), ("axis", 1)] {
+        assert_eq!(read("QuantizeLinear", attribute, &signed), Op::Quantize { axis: 1 }, "{attribute:?}");
+    }
+    assert_eq!(read("QuantizeLinear", ("output_dtype", 2), &absent), Op::Quantize { axis: 1 });
+    assert_eq!(read("DequantizeLinear", ("output_dtype", 1), &signed), Op::Dequantize { axis: 1 });
+    assert_eq!(read("com.microsoft.QuantizeLinear", ("axis", 0), &signed), Op::Quantize { axis: 0 });
+    assert_eq!(read("com.microsoft.DequantizeLinear", ("axis", -3), &signed), Op::Dequantize { axis: -3 });
+    let is_left = |op: Op| matches!(op, Op::Other { .. });
+    for attribute in [("output_dtype", 2), ("block_size", 32), ("precision", 10), ("saturate", 0)] {
+        assert!(is_left(read("QuantizeLinear", attribute, &signed)), "{attribute:?}");
+    }
+    assert!(is_left(read("QuantizeLinear", ("output_dtype", 3), &absent)));
+    for attribute in [("output_dtype", 10), ("block_size", 2)] {
+        assert!(is_left(read("DequantizeLinear", attribute, &signed)), "{attribute:?}");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod activation;
 mod error;
 mod flatten;
 mod interface;
+mod names;
 mod operator;
 #[cfg(feature = "tract")]
 mod ptq;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tract_onnx::prelude::*;
+use tract_onnx::{pb, prelude::*};
 
 use crate::graph::{DType, Dim, Graph, ValueInfo, shape};
 use crate::onnx;
@@ -108,7 +108,9 @@ impl Runner {
         // Types of values in between are symbolic in the batch and would contradict the fixed one.
         let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
         let plan = (|| {
-            let mut model = onnx.model_for_read(&mut bytes)?;
+            let mut proto = onnx.proto_model_for_read(&mut bytes)?;
+            distinguish_nodes(&mut proto);
+            let mut model = onnx.model_for_proto_model(&proto)?;
             for (input, shape) in input_shapes.iter().enumerate() {
                 model.set_input_fact(input, InferenceFact::dt_shape(f32::datum_type(), shape.as_slice()))?;
             }
@@ -174,6 +176,19 @@ impl Runner {
         let tensor = |(shape, values): (&Vec<usize>, &Vec<f32>)| Tensor::from_shape(shape, values).map(Into::into);
         let inputs = self.input_shapes.iter().zip(inputs).map(tensor).collect::<TractResult<_>>()?;
         self.plan.run(inputs)?.iter().map(|value| reals(value)).collect()
+    }
+}
+
+/// Numbers the names of a model's nodes. tract wants nodes, inputs and constants to have names of their own, those of nodes that it makes of others included;
+/// a file may name two nodes alike, or a node after a value, which is an input where a graph was cut.
+fn distinguish_nodes(model: &mut pb::ModelProto) {
+    let Some(graph) = &mut model.graph else { return };
+    let values = graph.input.iter().map(|input| &input.name).chain(graph.initializer.iter().map(|tensor| &tensor.name));
+    let longest = values.map(|name| name.bytes().take_while(|&byte| byte == b'#').count()).max();
+    // No value begins with as many of these.
+    let mark = "#".repeat(longest.unwrap_or(0) + 1);
+    for (number, node) in graph.node.iter_mut().enumerate() {
+        node.name = format!("{mark}{number} {}", node.name);
     }
 }
 
@@ -245,6 +260,20 @@ mod tests {
         let runner = Runner::with_values(&graph(), &["conv.out", "y", "image"], 4).unwrap();
         assert_eq!(runner.outputs(), ["conv.out", "y", "image"]);
         assert_eq!(runner.run(&[1.0; 4]).unwrap(), [vec![-10.0], vec![0.0], vec![1.0; 4]]);
+    }
+
+    #[test]
+    fn nodes_may_be_called_as_anything_else() {
+        for names in [["same", "same"], ["image", "w"], ["y", "b"], ["", ""], ["#1 ", "##1 "]] {
+            for input in ["image", "#0 conv", "conv.cast"] {
+                let mut graph = graph();
+                graph.inputs[0].name = input.into();
+                graph.nodes[0].inputs[0] = input.into();
+                graph.nodes.iter_mut().zip(names).for_each(|(node, name)| node.name = name.into());
+                let found = Runner::new(&graph, 1).map(|runner| runner.run(&[3.0; 4]).unwrap());
+                assert_eq!(found.map_err(|error| error.to_string()), Ok(vec![vec![10.0]]), "{names:?} of {input}");
+            }
+        }
     }
 
     #[test]

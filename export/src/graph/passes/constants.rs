@@ -74,6 +74,14 @@ mod tests {
         assert_eq!(one(other("Sqrt")), Some(Tensor::f32(&[2, 1], vec![2f32.sqrt(), 2.0])));
         assert_eq!(one(with("Cast", &[("to", Attribute::Int(7))])), Some(Tensor::i64(&[2, 1], vec![2, 4])));
         assert_eq!(one(with("Cast", &[("to", Attribute::Int(10))])), None);
+        let cast = |to, values: &[i64]| {
+            let values = ("v", Tensor::i64(&[values.len()], values.to_vec()));
+            result(vec![node("last", with("Cast", &[("to", Attribute::Int(to))]), &["v"])], &[values])
+        };
+        let bytes = |data| Some(Tensor::new(&[2], data));
+        assert_eq!(cast(3, &[-128, 127]), bytes(crate::graph::Data::I8(vec![-128, 127])));
+        assert_eq!(cast(2, &[0, 255]), bytes(crate::graph::Data::U8(vec![0, 255])));
+        assert_eq!([cast(3, &[-129]), cast(3, &[128]), cast(2, &[-1]), cast(2, &[256])], [const { None }; 4]);
     }
 
     #[test]

@@ -248,9 +248,10 @@ fn instead(op_type: &str) -> &'static str {
         "PRelu" => "expected one constant slope, or one a channel",
         "Div" => "expected a constant divisor, one value or one a channel",
         "Pow" | "Mod" => "a power of activations has no int8 form here: rewrite the layer",
-        "Sub" | "Sum" | "Mean" | "Max" | "Min" => {
-            "expected values of one shape, or a constant of one value or one a channel"
+        "Max" | "Min" => {
+            "expected an activation and a constant of one value, which bounds it; the larger of two activations is a + Relu(b − a)"
         }
+        "Sub" | "Sum" | "Mean" => "expected values of one shape, or a constant of one value or one a channel",
         "Pad" => {
             "expected constant zeros by whole rows and columns (mode = constant, no negative pads), or copies of the edge before a MaxPool"
         }

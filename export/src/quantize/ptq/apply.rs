@@ -12,6 +12,7 @@ use crate::quantize::{
     Affine, QuantGraph, QuantNode, QuantTensor, QuantizeError, Ranges, TensorId, Weights,
     flatten::fold_flattening,
     interface::{interface, is_left_off},
+    names,
     operator::{self, keeps_scale},
     shape::{self, Shapes},
 };
@@ -50,14 +51,14 @@ pub(super) fn quantize_by(graph: &Graph, recipe: &Recipe) -> Result<QuantGraph, 
         }
     }
     let output = quantizer.id(output)?;
-    Ok(fold_flattening(QuantGraph {
+    Ok(names::distinct(fold_flattening(QuantGraph {
         name: graph.name.clone(),
         tensors: quantizer.tensors,
         nodes: quantizer.nodes,
         input: 0,
         output,
         metadata: metadata(graph),
-    }))
+    })))
 }
 
 /// Whether every node has an int8 form, before anything is calibrated.

@@ -37,6 +37,9 @@ fn remedy(op_type: &str) -> &'static str {
         "BatchNormalization" => "fold it into the layer before it, before quantizing",
         "Conv" | "QLinearConv" | "AveragePool" | "MaxPool" => "expected two spatial dimensions and explicit padding",
         "Transpose" => "export the network with channels first, so that nothing is turned",
+        "QuantizeLinear" | "DequantizeLinear" => {
+            "expected one scale, or one a channel (no block_size), between float32 and int8 or uint8 (no other output_dtype or precision)"
+        }
         "Pad" => "give the padding to the layer after it",
         _ => "it has no int8 form",
     }

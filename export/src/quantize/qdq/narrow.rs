@@ -1,12 +1,13 @@
-//! Activations of fewer steps than a byte has, as Brevitas writes them: a Clip between QuantizeLinear and DequantizeLinear bounds the floats before, for
-//! its bounds are steps.
+//! A Clip of bytes between QuantizeLinear and DequantizeLinear. Of activations, as Brevitas writes those of fewer steps than a byte has, it bounds the floats
+//! before, for its bounds are steps. Of weights, as PyTorch writes those it has not folded, it leaves bytes that are as constant as the weights.
 
 use super::super::Affine;
 use super::constants::Constants;
 use crate::graph::{Data, Graph, Node, Op, Tensor};
 
-/// The graph with such bounds before their QuantizeLinear.
+/// The graph with bounds of activations before their QuantizeLinear, and weights that are cut as bytes.
 pub(super) fn absorb(graph: &Graph) -> Graph {
+    let graph = &with_bytes(graph);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         match bounded(graph, node) {
@@ -15,6 +16,20 @@ pub(super) fn absorb(graph: &Graph) -> Graph {
         }
     }
     Graph { nodes, ..graph.clone() }
+}
+
+/// The graph with constants that a QuantizeLinear makes for a Clip as the bytes that they are.
+fn with_bytes(graph: &Graph) -> Graph {
+    let is_cut = |made: &str| graph.readers(made).iter().any(|&reader| graph.nodes[reader].op.other("Clip").is_some());
+    let mut stored = graph.clone();
+    for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Quantize { .. })) {
+        let (Some(real), [made]) = (graph.constant(node, 0), &node.outputs[..]) else { continue };
+        if let Some(bytes) = is_cut(made).then(|| Constants { graph }.quantized(node, real)).flatten() {
+            stored.nodes.retain(|other| other.outputs != node.outputs);
+            stored.initializers.insert(made.clone(), bytes);
+        }
+    }
+    stored
 }
 
 /// In place of a Clip of bytes, one of floats and a QuantizeLinear.

@@ -10,7 +10,7 @@ use super::super::{
     activation::Bounds,
     flatten::fold_flattening,
     interface::interface,
-    operator,
+    names, operator,
     shape::{self, Shapes},
 };
 use super::constant_operand::with_constant;
@@ -48,7 +48,7 @@ pub fn from_graph(graph: &Graph) -> Result<QuantGraph> {
         output,
         metadata: graph.metadata.clone(),
     };
-    Ok(fold_flattening(fold_bounds(quantized)))
+    Ok(names::distinct(fold_flattening(fold_bounds(quantized))))
 }
 
 pub(super) struct Reader<'g> {

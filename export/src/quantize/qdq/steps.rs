@@ -127,7 +127,7 @@ impl<'g> Constants<'g> {
     }
 
     /// A constant as QuantizeLinear makes it: the nearest step, ties to even, saturated.
-    fn quantized(&self, quantize: &Node, real: &Tensor) -> Option<Tensor> {
+    pub fn quantized(&self, quantize: &Node, real: &Tensor) -> Option<Tensor> {
         let [scale, zero_point] = [1, 2].map(|position| self.graph.constant(quantize, position));
         let (scales, values) = (scale?.as_f32()?, real.as_f32()?);
         let dtype = zero_point.map_or(DType::U8, |zero| zero.data.dtype());

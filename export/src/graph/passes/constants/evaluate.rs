@@ -109,7 +109,7 @@ fn integers(data: &Data) -> Option<Vec<i64>> {
     })
 }
 
-/// To float32, int32 or int64, by ONNX's numbers; a fraction is cut off.
+/// To float32, bytes, int32 or int64, by ONNX's numbers; a fraction is cut off. To bytes only where all fit.
 pub(super) fn cast(tensor: &Tensor, to: i64) -> Option<Tensor> {
     let values: Vec<f64> = match &tensor.data {
         Data::I64(v) if to == 7 => return Some(Tensor { dims: tensor.dims.clone(), data: Data::I64(v.clone()) }),
@@ -121,6 +121,12 @@ pub(super) fn cast(tensor: &Tensor, to: i64) -> Option<Tensor> {
     };
     let data = match to {
         FLOAT => Data::F32(values.iter().map(|&x| x as f32).collect()),
+        2 => Data::U8(
+            values.iter().map(|&x| (f64::from(x as u8) == x.trunc()).then_some(x as u8)).collect::<Option<_>>()?,
+        ),
+        3 => Data::I8(
+            values.iter().map(|&x| (f64::from(x as i8) == x.trunc()).then_some(x as i8)).collect::<Option<_>>()?,
+        ),
         6 => Data::I32(values.iter().map(|&x| x as i32).collect()),
         7 => Data::I64(values.iter().map(|&x| x as i64).collect()),
         _ => return None,

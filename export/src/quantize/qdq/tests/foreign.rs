@@ -1,4 +1,4 @@
-//! What Brevitas and tf2onnx write between QuantizeLinear and DequantizeLinear.
+//! What Brevitas, PyTorch and tf2onnx write between QuantizeLinear and DequantizeLinear.
 
 use super::super::super::{Clamp, QuantGraph, QuantOp};
 use super::super::{from_graph, to_graph};
@@ -30,6 +30,23 @@ fn weights_that_are_cut_to_fewer_steps_are_read_as_they_are_cut() {
     let mut expected = small();
     let QuantOp::Conv2d { weights, .. } = &mut expected.nodes[0].op else { unreachable!() };
     weights.values = vec![63, -64];
+    assert_eq!(from_graph(&graph), Ok(expected));
+}
+
+/// Floats, QuantizeLinear with a scale a channel, Clip: weights of `torch.ao` and torchao that were not folded.
+#[test]
+fn weights_that_are_quantized_and_cut_are_the_bytes_that_come_out() {
+    let mut graph = to_graph(&small());
+    graph.initializers.remove("conv.weight.quantized");
+    set("w", &[2, 1, 1, 1], Data::F32(vec![-64.0, -31.5]))(&mut graph);
+    set("low", &[], Data::I8(vec![-127]))(&mut graph);
+    set("high", &[], Data::I8(vec![127]))(&mut graph);
+    let inputs = ["w", "conv.weight.scale", "conv.weight.zero_point"];
+    graph.nodes.insert(0, Node::new("w.quantize", Op::Quantize { axis: 0 }, &inputs, "w.bytes"));
+    inserted(&mut graph, other("w.cut", "Clip", &[], &["w.bytes", "low", "high"]), "conv.weight.dequantize");
+    let mut expected = small();
+    let QuantOp::Conv2d { weights, .. } = &mut expected.nodes[0].op else { unreachable!() };
+    weights.values = vec![-127, -126];
     assert_eq!(from_graph(&graph), Ok(expected));
 }
 

@@ -161,12 +161,15 @@ fn operators_on_floats_are_named_all_at_once() {
         let (conv, pool) = (index(graph, "conv"), index(graph, "pool"));
         graph.nodes[conv].op = unknown("ConvInteger");
         graph.nodes[pool].op = unknown("LpPool");
+        let blocked = index(graph, "y.dequantize");
+        graph.nodes[blocked].op = unknown("DequantizeLinear");
     });
     assert_eq!(
         refusal,
-        "2 of the network's operators would work on floats, and the engine has int8 only: `conv` (ConvInteger): dynamic \
+        "3 of the network's operators would work on floats, and the engine has int8 only: `conv` (ConvInteger): dynamic \
          quantization finds a new scale for every input; quantize statically, with calibration inputs; `pool` (LpPool): it \
-         has no int8 form"
+         has no int8 form; `y.dequantize` (DequantizeLinear): expected one scale, or one a channel (no block_size), between float32 and int8 or \
+         uint8 (no other output_dtype or precision)"
     );
 }
 
