@@ -139,7 +139,7 @@ fn many_readers_of_one_tensor_are_planned() {
     let conv = |i: usize| {
         let values = generator.values(8 * 8 * 9).iter().map(|&w| w.max(-127)).collect();
         let weights = Weights { shape: [8, 8, 3, 3], values, scales: vec![0.01; 8], biases: vec![7; 8] };
-        let op = QuantOp::Conv2d { window: window.clone(), groups: 1, weights, clamp: Clamp::NONE };
+        let op = QuantOp::Conv2d { window, groups: 1, weights, clamp: Clamp::NONE };
         QuantNode { name: format!("conv{i}"), op, inputs: vec![1 - usize::from(i == 0)], output: i + 1 }
     };
     let mut nodes: Vec<QuantNode> = (0..=readers).map(conv).collect();
