@@ -177,6 +177,25 @@ fn choices_by_measurement_come_nearer_to_float() {
 }
 
 #[test]
+fn few_inputs_choose_well_and_say_how_well() {
+    let float = every_operator();
+    for count in [8, 16, 32] {
+        let inputs = Inputs::dataset(images(count), [2, 13, 12]).unwrap();
+        let all: Vec<usize> = (0..count).collect();
+        let samples = Samples { inputs: &inputs, calibration: &all, judging: &all, input_range: Some(Range::UNIT) };
+        let tuned = tune(&float, &samples, &|_| ()).unwrap();
+        let plain = tune(&float, &Samples { judging: &all[..3], ..samples }, &|_| ()).unwrap();
+        assert_eq!((plain.judged, &plain.choices[..]), (None, &[][..]), "three inputs judge nothing");
+        let (plain, chosen) = (engine_sqnr_db(&float, &plain.network), engine_sqnr_db(&float, &tuned.network));
+        let judged = tuned.judged.unwrap();
+        assert_eq!(judged.inputs, count);
+        let found = format!("{count} inputs: {plain} dB plain, {chosen} dB chosen, {judged:?}");
+        assert!(chosen > plain, "{found}");
+        assert!((judged.db - chosen).abs() < 3.0 * judged.standard_error_db, "{found}");
+    }
+}
+
+#[test]
 fn a_network_of_normalized_pixels_takes_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -192,12 +211,14 @@ fn a_network_of_normalized_pixels_takes_bytes() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("costs most") && text.contains("verified in tract on 1000 inputs"), "{text}");
+    assert!(text.contains("judged by 256 inputs in the engine: SQNR") && text.contains(" ± "), "{text}");
     let network = qdq::from_graph(&onnx::from_file(path("int8.onnx")).unwrap()).unwrap();
     // 0.1307 is level 33.3: the zero point is pixel 33.
     assert_eq!((network.tensors[0].scale, network.tensors[0].zero_point), (1.0 / 255.0, -95));
     assert_eq!(network.metadata["input.mean"], (33.0f32 / 255.0).to_string());
     let json = std::fs::read_to_string(path("j.json")).unwrap();
-    for key in ["\"judged_by\"", "\"verified\"", "\"choices\"", "\"alone_db\"", "\"gain_db\""] {
+    for key in ["\"judged_by\"", "\"standard_error_db\"", "\"verified\"", "\"choices\"", "\"alone_db\"", "\"gain_db\""]
+    {
         assert!(json.contains(key), "{key} is not in {json}");
     }
 }

@@ -33,8 +33,9 @@ const EXPLAINED: usize = 16;
   export quantize net.onnx --calibration photos/ --input-mean 0.485,0.456,0.406 --input-std 0.229,0.224,0.225
 
 Every choice is made by measurement: from plain min–max ranges on, the rounding of weights, the scales of channels between two
-convolutions, both ends of each range and the correction of biases are changed one at a time, and what brings the int8 logits,
-computed by the engine as on the chip, nearer to the float ones stays.
+convolutions and both ends of each range are changed one at a time, and what brings the int8 logits, computed by the engine as on the
+chip, nearer to the float ones by more than chance stays. Where no inputs are left beside the --limit to calibrate with, these judge in
+turns, by networks made without them: all inputs that there are serve for both.
 
 With --input-mean, --input-std or --input-range (or where the file's metadata says it: input.mean, input.std, input.brightest, or
 Image.NominalPixelRange) the normalization is folded into the network, and the int8 one takes bytes, stored as pixel − 128. That is
@@ -93,12 +94,14 @@ impl Quantize {
         let judging = parts.judging(images_to_judge_by(&graph)?);
         let samples = Samples { inputs: &inputs, calibration: &parts.calibration, judging: &judging, input_range };
         let tuned = tune(&graph, &samples).with_context(name)?;
-        let layers = if self.explain { explain(&tuned, &inputs, &parts.held_out).with_context(name)? } else { vec![] };
+        let layers =
+            if self.explain { explain(&tuned, &inputs, parts.verifying()).with_context(name)? } else { vec![] };
 
         let bytes = onnx::to_bytes(&qdq::to_graph(&tuned.network));
         let verified = compare(&onnx::to_bytes(&graph), &bytes, &inputs, &parts, &judging).with_context(name)?;
         write_atomically(&output, &bytes, |written| check(written, &tuned.network))?;
-        let report = Report { tuned: &tuned, layers: &layers, judged_by: judging.len(), verified };
+        let in_turns = judging.iter().any(|number| parts.calibration.contains(number));
+        let report = Report { tuned: &tuned, layers: &layers, judged_by: judging.len(), in_turns, verified };
         print!("{}", report.text(self.explain));
         if let Some(path) = &self.json {
             files::write(path, report.json()?.as_bytes())?;
@@ -145,24 +148,22 @@ impl Quantize {
     }
 }
 
-/// Which inputs ranges are taken from, and which others the result is held against.
+/// Which inputs ranges are taken from, and which the result is held against.
 struct Parts {
     calibration: Vec<usize>,
+    /// Others, where there are more than `--limit`.
     held_out: Vec<usize>,
 }
 
 impl Parts {
-    /// `limit` to calibrate with and [`HELD_OUT`] others, from all over the source; three quarters and one where there are fewer.
+    /// `limit` to calibrate with and up to [`HELD_OUT`] others, from all over the source.
     fn of(count: usize, limit: usize) -> Self {
         let all = spread(count, limit.saturating_add(HELD_OUT));
-        let apart = all.len().saturating_sub(limit).max(all.len() / 4);
+        let apart = all.len().saturating_sub(limit);
         let is_apart = |i: usize| (i + 1) * apart / all.len() > i * apart / all.len();
         let (apart, calibration): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|&(i, _)| is_apart(i));
-        let calibration: Vec<usize> = calibration.into_iter().map(|(_, &index)| index).collect();
-        let held_out: Vec<usize> = apart.into_iter().map(|(_, &index)| index).collect();
-        // A single input has to serve for both.
-        let held_out = if held_out.is_empty() { calibration.clone() } else { held_out };
-        Self { calibration, held_out }
+        let numbers = |part: Vec<(usize, &usize)>| part.into_iter().map(|(_, &number)| number).collect();
+        Self { calibration: numbers(calibration), held_out: numbers(apart) }
     }
 
     /// What choices are judged by: of what is held out, and where that is little, of what calibrates as well.
@@ -170,6 +171,11 @@ impl Parts {
         let more = count.saturating_sub(self.held_out.len());
         let pick = |from: &[usize], count| spread(from.len(), count).into_iter().map(|i| from[i]).collect::<Vec<_>>();
         [pick(&self.held_out, count), pick(&self.calibration, more)].concat()
+    }
+
+    /// What the written file is held against the float one on.
+    fn verifying(&self) -> &[usize] {
+        if self.held_out.is_empty() { &self.calibration } else { &self.held_out }
     }
 }
 
@@ -196,9 +202,9 @@ fn tune(graph: &Graph, samples: &Samples) -> Result<Tuned> {
     Ok(tuned?)
 }
 
-fn explain(tuned: &Tuned, inputs: &Inputs, held_out: &[usize]) -> Result<Vec<LayerError>> {
+fn explain(tuned: &Tuned, inputs: &Inputs, numbers: &[usize]) -> Result<Vec<LayerError>> {
     let progress = progress::bar("explaining", tuned.network.tensors.len());
-    let images = inputs.read(held_out.iter().copied().take(EXPLAINED))?;
+    let images = inputs.read(numbers.iter().copied().take(EXPLAINED))?;
     let layers = quantize::explain(&tuned.graph, &tuned.network, &images, &|_| progress.inc(1));
     progress.finish_and_clear();
     Ok(layers?)
@@ -217,17 +223,17 @@ fn check(written: &Path, quantized: &QuantGraph) -> Result<(), CheckFailed> {
     ))
 }
 
-/// How the int8 file in tract does against the float one, on inputs kept from calibration.
+/// How the int8 file in tract does against the float one, on inputs kept from calibration where there are any.
 fn compare(float: &[u8], int8: &[u8], inputs: &Inputs, parts: &Parts, judging: &[usize]) -> Result<Verified> {
-    let held_out = &parts.held_out;
-    let progress = progress::bar("verifying", 2 * held_out.len());
-    let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, inputs, held_out, &|n| progress.inc(n as u64));
+    let numbers = parts.verifying();
+    let progress = progress::bar("verifying", 2 * numbers.len());
+    let ask = |bytes: &[u8]| validate::answers(&*validate::open(bytes)?, inputs, numbers, &|n| progress.inc(n as u64));
     let (before, after) = (ask(float)?, ask(int8)?);
     progress.finish_and_clear();
     let row = validate::compare(&after, Some(&before), None);
     let difference = row.against.context("there is a stage before")?;
     let [calibrated, judged] =
-        [&parts.calibration[..], judging].map(|part| held_out.iter().filter(|input| part.contains(input)).count());
+        [&parts.calibration[..], judging].map(|part| numbers.iter().filter(|input| part.contains(input)).count());
     let Difference { agreement, sqnr_db, .. } = difference;
     Ok(Verified { inputs: row.images, calibrated, judged, agreement, sqnr_db })
 }
@@ -237,16 +243,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_out_is_apart() {
-        for (count, limit, calibration, held_out) in
-            [(64, 512, 48, 16), (5000, 512, 512, 1000), (600, 512, 450, 150), (2, 9, 2, 0)]
-        {
+    fn few_inputs_calibrate_and_judge_all_and_of_many_some_are_apart() {
+        for (count, limit, calibration, held_out, shared) in [
+            (64, 512, 64, 0, 64),
+            (5000, 512, 512, 1000, 0),
+            (600, 512, 512, 88, 168),
+            (2, 9, 2, 0, 2),
+            (9, 8, 8, 1, 8),
+        ] {
             let parts = Parts::of(count, limit);
-            let expected = if held_out == 0 { calibration } else { held_out };
-            assert_eq!((parts.calibration.len(), parts.held_out.len()), (calibration, expected), "{count} {limit}");
-            let shared = parts.held_out.iter().filter(|i| parts.calibration.contains(i)).count();
-            assert_eq!(shared, if held_out == 0 { 2 } else { 0 });
-            assert!(parts.held_out.iter().all(|&i| i < count));
+            assert_eq!((parts.calibration.len(), parts.held_out.len()), (calibration, held_out), "{count} {limit}");
+            assert!(parts.held_out.iter().all(|i| *i < count && !parts.calibration.contains(i)));
+            let judging = parts.judging(256);
+            assert_eq!(judging.iter().filter(|i| parts.calibration.contains(i)).count(), shared, "{count} {limit}");
         }
     }
 }

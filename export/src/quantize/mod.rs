@@ -4,8 +4,8 @@
 //! [`QuantGraph`].
 //!
 //! With the feature `tract`, it is made of a float graph. [`tune`](tune()) is the whole of it: it watches the float network over images, and
-//! makes every choice by what it does to the network's output: how weights are rounded, which channels are equalized, where ranges end,
-//! what biases are corrected by. [`calibrate`](calibrate()) keeps what was seen of each value, [`ranges`] turns ranges into scales;
+//! makes every choice by what it does to the network's output: how weights are rounded, which channels are equalized, where ranges end.
+//! [`calibrate`](calibrate()) keeps what was seen of each value, [`ranges`] turns ranges into scales;
 //! [`quantize`](quantize()) applies plain ranges. [`fold`] makes a network that was trained on normalized pixels one that takes bytes;
 //! [`explain`](explain()) says which layer loses what.
 //!
@@ -36,8 +36,8 @@ pub use error::QuantizeError;
 pub use interface::logits;
 #[cfg(feature = "tract")]
 pub use ptq::{
-    CalibrateError, Calibration, Choice, EQUALIZED, Folded, Histogram, LayerError, Samples, Tuned, calibrate, explain,
-    fold, quantize, supported, tune, watched,
+    CalibrateError, Calibration, Choice, EQUALIZED, Folded, Histogram, LayerError, Samples, Sqnr, Tuned, calibrate,
+    explain, fold, quantize, supported, tune, watched,
 };
 pub use ranges::{Affine, Range, Ranges};
 

@@ -2,17 +2,20 @@
 
 use anyhow::Result;
 use export::{
-    quantize::{Choice, LayerError, QuantOp, QuantTensor, Range, Ranges, Tuned},
+    quantize::{Choice, LayerError, QuantOp, QuantTensor, Range, Ranges, Sqnr, Tuned},
     tables,
 };
 use serde::Serialize;
+
+/// What the network is where nothing was chosen.
+const PLAIN: &str = "so ranges are min–max and weights at their nearest steps";
 
 /// The int8 file in tract against the float one.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Verified {
     /// How many inputs.
     pub inputs: usize,
-    /// How many of these calibrated: none, but where there is a single one.
+    /// How many of these calibrated: all, where there were no others.
     pub calibrated: usize,
     /// How many of these judged choices.
     pub judged: usize,
@@ -27,8 +30,10 @@ pub struct Report<'r> {
     pub tuned: &'r Tuned,
     /// Empty where they were not asked for.
     pub layers: &'r [LayerError],
-    /// Inputs that choices were judged by.
+    /// Inputs that choices were to be judged by.
     pub judged_by: usize,
+    /// Whether some of them calibrated as well.
+    pub in_turns: bool,
     pub verified: Verified,
 }
 
@@ -37,6 +42,8 @@ pub struct Report<'r> {
 struct Json<'r> {
     network: &'r str,
     judged_by: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judged: Option<Sqnr>,
     verified: Verified,
     tensors: Vec<Tensor<'r>>,
     choices: &'r [Choice],
@@ -88,6 +95,7 @@ impl<'r> Report<'r> {
         let json = Json {
             network: &network.name,
             judged_by: self.judged_by,
+            judged: self.tuned.judged,
             verified: self.verified,
             tensors: network.tensors.iter().zip(self.makers()).map(tensor).collect(),
             choices: &self.tuned.choices,
@@ -96,13 +104,25 @@ impl<'r> Report<'r> {
         Ok(serde_json::to_string_pretty(&json)? + "\n")
     }
 
-    /// What the choices have brought in all.
+    /// What the choices have brought in all, and how sure that is.
     fn gain(&self) -> String {
-        let [first, .., last] = &self.tuned.choices[..] else { return String::new() };
-        format!(
-            "judged by {} inputs in the engine: SQNR of the logits {:.1} dB with min–max ranges, {:.1} dB as chosen",
-            self.judged_by, first.sqnr_db, last.sqnr_db
-        )
+        let (Some(first), Some(Sqnr { inputs, db, standard_error_db })) =
+            (self.tuned.choices.first(), self.tuned.judged)
+        else {
+            return format!(
+                "warning: {} inputs are too few to judge choices by, {PLAIN}; give at least 4",
+                self.judged_by
+            );
+        };
+        let turns = if self.in_turns { ", in turns by networks made without them" } else { "" };
+        let judged = format!("judged by {inputs} inputs in the engine{turns}: SQNR of the logits");
+        if self.tuned.choices.iter().all(|choice| choice.gain_db == 0.0) {
+            let warning =
+                format!("warning: on {inputs} inputs no choice gained more than chance, {PLAIN}; more inputs may tell");
+            return format!("{judged} {db:.1} ± {standard_error_db:.1} dB\n{warning}");
+        }
+        let before = first.sqnr_db;
+        format!("{judged} {before:.1} dB with min–max ranges, {db:.1} ± {standard_error_db:.1} dB as chosen")
     }
 
     /// Who makes each tensor.

@@ -35,11 +35,9 @@ pub(super) struct Recipe {
     pub ranges: Ranges,
     /// Int8 weights of layers, by node; those of others are rounded to the nearest.
     pub weights: BTreeMap<String, Rounded>,
-    /// What is added to a layer's biases, in reals, one an output channel.
-    pub corrections: BTreeMap<String, Vec<f32>>,
 }
 
-/// [`quantize`], with weights and biases as the recipe has them.
+/// [`quantize`], with weights as the recipe has them.
 pub(super) fn quantize_by(graph: &Graph, recipe: &Recipe) -> Result<QuantGraph, QuantizeError> {
     supported(graph)?;
     let (input, output) = interface(graph)?;
@@ -131,8 +129,7 @@ impl<'g> Quantizer<'g> {
 
     fn weights(&self, node: &Node, input_scale: f32) -> Result<Weights, QuantizeError> {
         let float = Constants { graph: self.graph, node }.weights()?;
-        let corrections = self.recipe.corrections.get(&node.name).map_or(&[][..], Vec::as_slice);
-        weights::quantize(&node.name, &float, input_scale, self.recipe.weights.get(&node.name), corrections)
+        weights::quantize(&node.name, &float, input_scale, self.recipe.weights.get(&node.name))
     }
 
     /// The activations that a node reads: all its inputs that are no constants.

@@ -19,7 +19,7 @@ use crate::{
         tract::{RunError, Runner},
     },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 /// Windows that are looked at for each layer, over all images.
 const WINDOWS: usize = 8192;
@@ -125,21 +125,21 @@ impl Calibration {
 }
 
 /// A layer with weights, as calibration looks at it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Layer {
     /// The node's name.
     pub name: String,
     /// What it reads.
     pub input: String,
-    pub moments: Moments,
+    pub moments: Rc<Moments>,
 }
 
 /// The convolutions and linear layers, with nothing seen yet.
-pub(super) fn layers(graph: &Graph, with_products: bool) -> Result<Vec<Layer>, QuantizeError> {
+fn layers(graph: &Graph) -> Result<Vec<Layer>, QuantizeError> {
     let shapes = Shapes::infer(graph)?;
     let linear = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul));
     let layer = |node: &Node| {
-        let moments = Moments::new(view(node, &shapes)?, with_products);
+        let moments = Rc::new(Moments::new(view(node, &shapes)?));
         Ok(Layer { name: node.name.clone(), input: node.inputs[0].clone(), moments })
     };
     linear.map(layer).collect()
@@ -155,6 +155,7 @@ fn view(node: &Node, shapes: &Shapes) -> Result<View, QuantizeError> {
 }
 
 /// Everything that the choices are made from.
+#[derive(Clone)]
 pub(super) struct Survey {
     pub calibration: Calibration,
     pub layers: Vec<Layer>,
@@ -171,7 +172,7 @@ impl Survey {
     where
         CalibrateError: From<E>,
     {
-        let mut layers = layers(graph, true)?;
+        let mut layers = layers(graph)?;
         let watched = watched(graph);
         // In the graph's order, so that what is wrong is named where it begins.
         let mut values = watched.clone();
@@ -191,8 +192,9 @@ impl Survey {
                 }
                 for layer in layers.iter_mut().filter(|layer| layer.input == *value) {
                     let len = layer.moments.view.input.iter().product::<usize>().max(1);
+                    let moments = Rc::make_mut(&mut layer.moments);
                     for (turn, image) in result.chunks_exact(len).enumerate() {
-                        layer.moments.observe(image, positions, seen + turn);
+                        moments.observe(image, positions, seen + turn);
                     }
                 }
             }

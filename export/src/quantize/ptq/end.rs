@@ -1,11 +1,11 @@
-//! Where a range may end, short of what was seen.
+//! Where a range may end: at what was seen, short of it, or beyond.
 
 use super::Histogram;
 use crate::quantize::Range;
 use std::fmt;
 
 /// One end of a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Side {
     Low,
     High,
@@ -37,8 +37,10 @@ pub(super) enum End {
 }
 
 impl End {
+    /// What is tried where inputs that have not been seen may go beyond those that have.
+    const WIDER: [End; 3] = [End::Percent(110), End::Percent(125), End::Percent(150)];
     /// What is tried instead of the extreme.
-    const TRIED: [End; 9] = [
+    const NARROWER: [End; 9] = [
         End::OneIn(10_000),
         End::OneIn(1_000),
         End::LeastError,
@@ -49,6 +51,11 @@ impl End {
         End::Percent(50),
         End::Percent(40),
     ];
+
+    /// Where it lies on one side.
+    pub fn limit(self, seen: &Histogram, side: Side) -> f32 {
+        *side.of(&mut self.range(seen))
+    }
 
     fn range(self, seen: &Histogram) -> Range {
         match self {
@@ -71,15 +78,21 @@ impl fmt::Display for End {
     }
 }
 
-/// Ends to try on one side, from the widest, each narrower than the extreme and than the one before.
-pub(super) fn candidates(seen: &Histogram, side: Side) -> Vec<(End, f32)> {
-    let end = |end: End| (end, *side.of(&mut end.range(seen)));
-    let extreme = *side.of(&mut seen.range());
-    let mut ends: Vec<(End, f32)> = End::TRIED.map(end).into();
+/// Wider ends to try on one side, from the narrowest; none where nothing lies there.
+pub(super) fn wider(seen: &Histogram, side: Side) -> &'static [End] {
+    let extreme = End::Extreme.limit(seen, side);
+    let is_there = if side == Side::Low { extreme < 0.0 } else { extreme > 0.0 };
+    if is_there { &End::WIDER } else { &[] }
+}
+
+/// Narrower ends to try on one side, from the widest, each narrower than the extreme and than the one before.
+pub(super) fn narrower(seen: &Histogram, side: Side) -> Vec<End> {
+    let extreme = End::Extreme.limit(seen, side);
+    let mut ends = End::NARROWER.map(|end| (end, end.limit(seen, side))).to_vec();
     ends.retain(|(_, limit)| limit.abs() < extreme.abs() && *limit != 0.0);
     ends.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
     ends.dedup_by(|(_, a), (_, b)| a == b);
-    ends
+    ends.into_iter().map(|(end, _)| end).collect()
 }
 
 #[cfg(test)]
@@ -91,10 +104,13 @@ mod tests {
         let mut seen = Histogram::default();
         let values: Vec<f32> = (0..=1000).map(|i| i as f32 / 1000.0).collect();
         seen.observe(&values);
-        let high = candidates(&seen, Side::High);
-        assert!(high.is_sorted_by(|(_, a), (_, b)| a > b), "{high:?}");
-        assert!(high.contains(&(End::Percent(70), 0.7)) && high.iter().all(|(_, limit)| *limit < 1.0), "{high:?}");
-        assert_eq!(candidates(&seen, Side::Low), [], "nothing lies below zero");
+        let high = narrower(&seen, Side::High);
+        let limits: Vec<f32> = high.iter().map(|end| end.limit(&seen, Side::High)).collect();
+        assert!(limits.is_sorted_by(|a, b| a > b) && limits[0] < 1.0, "{limits:?}");
+        assert!(high.contains(&End::Percent(70)), "{high:?}");
+        assert_eq!(End::Percent(125).limit(&seen, Side::High), 1.25);
+        assert_eq!((narrower(&seen, Side::Low), wider(&seen, Side::Low)), (vec![], &[][..]), "nothing lies below zero");
+        assert_eq!(wider(&seen, Side::High).len(), 3);
     }
 
     #[test]

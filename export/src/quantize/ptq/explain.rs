@@ -1,6 +1,6 @@
 //! Where accuracy goes: each layer's error, and what each costs the network by itself.
 
-use super::{CalibrateError, judge::sqnr_db};
+use super::{CalibrateError, score::sqnr_db};
 use crate::{
     graph::{Data, Graph, Node, Op, Tensor},
     quantize::{Affine, QuantGraph, QuantNode, QuantOp, QuantTensor, Weights, logits, qdq},

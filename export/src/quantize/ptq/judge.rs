@@ -1,4 +1,4 @@
-//! How well an int8 network does: its logits against the float network's, on images kept for this.
+//! How well an int8 network does: its logits against the float network's, on images that it was not made from.
 
 use super::CalibrateError;
 use crate::{
@@ -28,15 +28,28 @@ impl Judge {
         Ok(Self { image_len: runner.image_len(), float: runner.run(&images)?.remove(0), images })
     }
 
-    /// Energy of the float logits over that of the int8 ones' error, in dB; infinite where they are equal.
+    /// Energy of the float logits of each image.
+    pub fn signals(&self) -> Vec<f64> {
+        self.energies(&vec![0.0; self.float.len()])
+    }
+
+    /// Energy of the error of each image's int8 logits.
     ///
     /// The engine runs the network, as on the chip; tract, where the engine has no plan for it.
-    pub fn sqnr_db(&self, network: &QuantGraph) -> Result<f64, CalibrateError> {
+    pub fn errors(&self, network: &QuantGraph) -> Result<Vec<f64>, CalibrateError> {
         let bytes = match plan::plan(network) {
             Ok(words) => plan::to_bytes(&words),
             Err(_) => onnx::to_bytes(&qdq::to_graph(network)),
         };
-        Ok(sqnr_db(&self.float, &self.answers(&*validate::open(&bytes)?)?))
+        Ok(self.energies(&self.answers(&*validate::open(&bytes)?)?))
+    }
+
+    fn energies(&self, answers: &[f32]) -> Vec<f64> {
+        let images = self.images.len() / self.image_len;
+        let outputs = (self.float.len() / images.max(1)).max(1);
+        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+        let pairs = self.float.chunks(outputs).zip(answers.chunks(outputs));
+        pairs.map(|(float, int8)| float.iter().zip(int8).map(square).sum()).collect()
     }
 
     /// Asks on all cores.
@@ -49,23 +62,5 @@ impl Judge {
             workers.into_iter().map(|worker| worker.join().expect("a stage does not panic")).collect()
         });
         Ok(parts?.concat())
-    }
-}
-
-/// Energy of `signal` over that of its difference from `other`, in dB.
-pub(super) fn sqnr_db(signal: &[f32], other: &[f32]) -> f64 {
-    let energy = |differences: &mut dyn Iterator<Item = f64>| differences.map(|d| d * d).sum::<f64>();
-    let noise = energy(&mut signal.iter().zip(other).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    10.0 * (energy(&mut signal.iter().map(|a| f64::from(*a))) / noise).log10()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decibels_of_literal_vectors() {
-        assert_eq!(sqnr_db(&[3.0, 4.0], &[3.0, 3.5]), 20.0);
-        assert_eq!(sqnr_db(&[3.0, 4.0], &[3.0, 4.0]), f64::INFINITY);
     }
 }

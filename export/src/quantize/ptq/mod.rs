@@ -1,9 +1,9 @@
 //! Post-training quantization: a float network and what it is fed → [`QuantGraph`](super::QuantGraph).
 
 mod apply;
-mod bias;
 mod calibrate;
 mod constants;
+mod draft;
 mod end;
 mod equalize;
 mod explain;
@@ -12,6 +12,7 @@ mod judge;
 mod moments;
 mod pixels;
 mod rounding;
+mod score;
 mod sites;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use calibrate::{CalibrateError, Calibration, calibrate, watched};
 pub use explain::{LayerError, explain};
 pub use histogram::Histogram;
 pub use pixels::{Folded, fold};
+pub use score::Sqnr;
 pub use tune::{Choice, EQUALIZED, Samples, Tuned, tune};

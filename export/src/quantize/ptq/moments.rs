@@ -1,4 +1,4 @@
-//! What a layer reads, window by window: the mean of each tap and the mean product of each two.
+//! What a layer reads, window by window: the mean product of each two taps.
 
 use crate::graph::Window;
 
@@ -55,21 +55,21 @@ pub(super) struct Moments {
     pub view: View,
     /// The largest magnitude of each channel.
     pub peaks: Vec<f32>,
-    /// Windows seen, of each group.
-    count: usize,
-    /// groups × taps.
-    sums: Vec<f64>,
+    /// Inputs seen.
+    pub inputs: usize,
+    /// Windows seen of them, in each group.
+    windows: usize,
     /// groups × taps × taps, the upper triangle; empty where there are too many taps.
     products: Vec<f64>,
 }
 
 impl Moments {
-    /// Of means only, or of products too where there are not too many.
-    pub fn new(view: View, with_products: bool) -> Self {
+    /// With products where there are not too many.
+    pub fn new(view: View) -> Self {
         let (taps, groups) = (view.taps(), view.groups);
-        let kept = if with_products && taps <= MAX_TAPS { groups * taps * taps } else { 0 };
+        let kept = if taps <= MAX_TAPS { groups * taps * taps } else { 0 };
         let peaks = vec![0.0; view.input[0]];
-        Self { view, peaks, count: 0, sums: vec![0.0; groups * taps], products: vec![0.0; kept] }
+        Self { view, peaks, inputs: 0, windows: 0, products: vec![0.0; kept] }
     }
 
     /// Takes in one input at up to `positions` pixels, spread evenly, other ones for each `turn`.
@@ -79,32 +79,23 @@ impl Moments {
         for (peak, values) in self.peaks.iter_mut().zip(image.chunks_exact(plane)) {
             *peak = values.iter().fold(*peak, |peak, x| peak.max(x.abs()));
         }
+        self.inputs += 1;
         let stride = all.div_ceil(positions.max(1)).max(1);
         let mut window = Vec::with_capacity(taps);
         for position in (turn % stride..all).step_by(stride) {
-            self.count += 1;
-            for group in 0..self.view.groups {
+            self.windows += 1;
+            for (group, products) in self.products.chunks_exact_mut((taps * taps).max(1)).enumerate() {
                 self.view.gather(image, group, position, &mut window);
-                let sums = &mut self.sums[group * taps..][..taps];
-                sums.iter_mut().zip(&window).for_each(|(sum, &x)| *sum += f64::from(x));
-                if !self.products.is_empty() {
-                    add_products(&mut self.products[group * taps * taps..][..taps * taps], &window);
-                }
+                add_products(products, &window);
             }
         }
     }
 
-    /// The mean of each tap of a group.
-    pub fn means(&self, group: usize) -> impl Iterator<Item = f64> {
-        let (taps, count) = (self.view.taps(), self.count.max(1) as f64);
-        self.sums[group * taps..][..taps].iter().map(move |sum| sum / count)
-    }
-
     /// The mean product of each two taps of a group, the upper triangle of taps × taps; none where they were too many.
     pub fn products(&self, group: usize) -> Option<Vec<f64>> {
-        let (taps, count) = (self.view.taps(), self.count.max(1) as f64);
+        let (taps, windows) = (self.view.taps(), self.windows.max(1) as f64);
         let products = self.products.get(group * taps * taps..(group + 1) * taps * taps)?;
-        Some(products.iter().map(|sum| sum / count).collect())
+        Some(products.iter().map(|sum| sum / windows).collect())
     }
 
     /// What would have been seen of inputs whose channels are multiplied by `factors`.
@@ -117,9 +108,6 @@ impl Moments {
         };
         let mut scaled = self.clone();
         scaled.peaks.iter_mut().zip(factors).for_each(|(peak, factor)| *peak *= factor);
-        for (i, sum) in scaled.sums.iter_mut().enumerate() {
-            *sum *= factor(i / taps, i % taps);
-        }
         for (i, sum) in scaled.products.iter_mut().enumerate() {
             let (group, of) = (i / (taps * taps), i % (taps * taps));
             *sum *= factor(group, of / taps) * factor(group, of % taps);
@@ -161,23 +149,27 @@ mod tests {
     }
 
     #[test]
-    fn means_and_products() {
-        let mut moments = Moments::new(view(2), true);
+    fn products_of_taps() {
+        let mut moments = Moments::new(view(2));
         moments.observe(&IMAGE, 4, 0);
-        assert_eq!(moments.means(0).collect::<Vec<_>>(), [2.5, 1.5, 1.75, 1.0]);
         let products = moments.products(1).unwrap();
         assert_eq!(products[0], (25.0 + 36.0 + 49.0 + 64.0) / 4.0);
         assert_eq!(products[1], (5.0 * 6.0 + 7.0 * 8.0) / 4.0);
         assert_eq!(products[4], 0.0, "the lower triangle is left out");
         let twice = IMAGE.map(|x| 2.0 * x);
         let channels: Vec<f32> = IMAGE[..4].iter().chain(&twice[4..]).copied().collect();
-        let mut doubled = Moments::new(view(2), true);
+        let mut doubled = Moments::new(view(2));
         doubled.observe(&channels, 4, 0);
         let scaled = moments.scaled(&[1.0, 2.0]);
-        assert_eq!((scaled.sums, scaled.products, scaled.peaks), (doubled.sums, doubled.products, vec![4.0, 16.0]));
-        let mut some = Moments::new(view(2), false);
+        assert_eq!((scaled.products, scaled.peaks), (doubled.products, vec![4.0, 16.0]));
+        let mut some = Moments::new(view(2));
         some.observe(&IMAGE, 1, 0);
-        assert_eq!(some.means(0).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(some.products(0), None);
+        assert_eq!((some.products(0).unwrap()[1], some.inputs), (2.0, 1), "the first window alone");
+        some.observe(&IMAGE, 1, 1);
+        assert_eq!(
+            (some.products(0).unwrap()[1], some.inputs),
+            (1.0, 2),
+            "and the second, whose right half is padding"
+        );
     }
 }

@@ -31,8 +31,9 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// From the upper triangle of H; none where H is not finite.
-    pub fn new(taps: usize, products: &[f64]) -> Option<Self> {
+    /// From the upper triangle of H, the mean products over so many inputs; none where H is not finite.
+    pub fn new(taps: usize, products: Vec<f64>, inputs: usize) -> Option<Self> {
+        let products = shrunk(taps, products, inputs);
         let mean = (0..taps).map(|i| products[i * taps + i]).sum::<f64>() / taps as f64;
         // A layer that has seen only zeros has nothing to weigh: every tap counts the same.
         let unit = if mean > 0.0 { mean } else { 1.0 };
@@ -60,6 +61,24 @@ impl Spread {
         }
         (values, energy * f64::from(scale) * f64::from(scale))
     }
+}
+
+/// H with what few inputs say of it by chance taken out: products of two taps are made smaller, by the share that oracle approximating
+/// shrinkage gives (Chen, Wiesel, Eldar and Hero, arXiv:0907.4698), so that of nothing but chance the nearest steps are left. Windows of
+/// one input are much alike, so it is inputs that count.
+fn shrunk(taps: usize, mut products: Vec<f64>, inputs: usize) -> Vec<f64> {
+    let (count, n) = (taps as f64, inputs as f64);
+    let row = |i: usize| &products[i * taps + i + 1..(i + 1) * taps];
+    let trace: f64 = (0..taps).map(|i| products[i * taps + i]).sum();
+    let squares: f64 =
+        (0..taps).map(|i| products[i * taps + i].powi(2) + 2.0 * row(i).iter().map(|x| x * x).sum::<f64>()).sum();
+    let chance = (1.0 - 2.0 / count) * squares + trace * trace;
+    let apart = (n + 1.0 - 2.0 / count) * (squares - trace * trace / count);
+    let share = if apart > chance { chance / apart } else { 1.0 };
+    for i in 0..taps {
+        products[i * taps + i + 1..(i + 1) * taps].iter_mut().for_each(|product| *product *= 1.0 - share);
+    }
+    products
 }
 
 /// Rounds one channel at the scale of those tried that leaves the least error; `largest` is the scale that holds its largest weight.
@@ -121,6 +140,8 @@ fn inverted(taps: usize, upper: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
+    const MANY: usize = 1_000_000;
+
     #[test]
     fn roots_and_inverses() {
         let h = [[4.0, 2.0, 1.0], [2.0, 5.0, 3.0], [1.0, 3.0, 6.0]];
@@ -138,13 +159,24 @@ mod tests {
     #[test]
     fn one_weight_makes_good_the_error_of_its_twin() {
         // Two taps that always read the same: their sum is what matters, 0.4 + 0.4 rounds to 1, not to 0 + 0.
-        let spread = Spread::new(2, &[1.0, 1.0, 0.0, 1.0]).unwrap();
+        let spread = Spread::new(2, vec![1.0, 1.0, 0.0, 1.0], MANY).unwrap();
         let (values, _) = spread.round(&[0.4, 0.4], 1.0);
         assert_eq!(values.iter().sum::<i8>(), 1);
         assert_eq!(nearest(&[0.4, 0.4], 1.0).0, [0, 0]);
         // Apart they are rounded apart.
-        let apart = Spread::new(2, &[1.0, 0.0, 0.0, 1.0]).unwrap();
+        let apart = Spread::new(2, vec![1.0, 0.0, 0.0, 1.0], MANY).unwrap();
         assert_eq!(apart.round(&[0.4, 0.6], 1.0).0, [0, 1]);
+    }
+
+    #[test]
+    fn few_inputs_say_little_of_products() {
+        // p = 2: what counts for chance is tr², what stands against it (n + 0)(tr H² − tr²/2).
+        let of = |inputs| shrunk(2, vec![1.0, 0.75, 0.0, 1.0], inputs);
+        assert_eq!(of(8), [1.0, 0.75 * (1.0 - 4.0 / (8.0 * 1.125)), 0.0, 1.0]);
+        assert_eq!(of(1), [1.0, 0.0, 0.0, 1.0], "a single input says nothing");
+        assert!((of(MANY)[1] - 0.75).abs() < 1e-5);
+        // 0.4 + 0.4 again: one input is no reason to round the second to where the first is made good.
+        assert_eq!(Spread::new(2, vec![1.0, 0.75, 0.0, 1.0], 1).unwrap().round(&[0.4, 0.4], 1.0).0, [0, 0]);
     }
 
     #[test]
@@ -159,8 +191,8 @@ mod tests {
 
     #[test]
     fn taps_that_read_nothing() {
-        let spread = Spread::new(2, &[0.0; 4]).unwrap();
+        let spread = Spread::new(2, vec![0.0; 4], MANY).unwrap();
         assert_eq!(spread.round(&[1.4, -2.6], 1.0).0, [1, -3]);
-        assert!(Spread::new(1, &[f64::NAN]).is_none());
+        assert!(Spread::new(1, vec![f64::NAN], MANY).is_none());
     }
 }

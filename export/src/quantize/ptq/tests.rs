@@ -1,6 +1,6 @@
 //! Float graphs small enough to quantize by hand.
 
-use super::{apply::Recipe, *};
+use super::*;
 use crate::graph::{DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo};
 use crate::quantize::*;
 
@@ -214,27 +214,6 @@ fn functions_with_a_known_range_need_no_calibration() {
     assert_eq!((s.scale, s.zero_point, t.scale, t.zero_point), (1.0 / 256.0, -128, 1.0 / 128.0, 0));
     assert_eq!((y.shape, &quantized.nodes[3].op), ([6, 3, 3], &QuantOp::Concat));
     assert_eq!(quantized.nodes[0].op, QuantOp::Activation { function: Activation::Sigmoid });
-}
-
-/// x of one value → conv of weight 2 → y
-fn doubling() -> Graph {
-    let window = Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4] };
-    let conv = node("conv", Op::Conv { window, groups: 1 }, &["x", "w"], "y");
-    graph(&[1, 1, 1], vec![conv], "y", &[("w", &[1, 1, 1, 1], &[2.0])])
-}
-
-#[test]
-fn a_clipped_input_is_made_good_by_the_bias() {
-    // The network reads 1.0, int8 at most 0.5: its result is 2 · 0.5 too small.
-    let network = quantize(&doubling(), &ranges(&[("x", 0.0, 0.5), ("y", 0.0, 2.0)])).unwrap();
-    let corrections = bias::corrections(&doubling(), &network, &[1.0, 1.0, 1.0]).unwrap();
-    assert_eq!(corrections["conv"].len(), 1);
-    assert!((corrections["conv"][0] - 1.0).abs() < 1e-6, "{corrections:?}");
-    let recipe = Recipe { ranges: ranges(&[("x", 0.0, 0.5), ("y", 0.0, 2.0)]), corrections, ..Recipe::default() };
-    let corrected = apply::quantize_by(&doubling(), &recipe).unwrap();
-    let judge = judge::Judge::new(&doubling(), vec![1.0, 1.0]).unwrap();
-    assert!(judge.sqnr_db(&network).unwrap() < 6.1);
-    assert!(judge.sqnr_db(&corrected).unwrap() > 60.0);
 }
 
 #[test]

@@ -1,37 +1,38 @@
 //! The choices that defend accuracy, each made by what it does to the network's output.
 //!
-//! It starts from plain min–max ranges and weights at their nearest steps, and changes one thing at a time: how weights are
-//! rounded, where each tensor's range ends, what biases are corrected by. A change stays where the int8 network, run by
-//! the engine on images kept for this, comes nearer to the float one; so the result is never worse there than where it started.
+//! It starts from plain min–max ranges and weights at their nearest steps, and changes one thing at a time: where ranges need room, how
+//! weights are rounded, channels between two convolutions, where ranges may end early. A change stays where it brings the int8 logits,
+//! as the engine computes them, nearer to the float ones, by more than chance, on inputs that the judged network was not made from.
+//! Where inputs are few they judge in turns: each change is made to drafts of the network that leave a part of the inputs out,
+//! judged by these, and then made to the network of all inputs.
 
 use super::{
     CalibrateError,
-    apply::{Recipe, quantize_by},
-    bias,
-    calibrate::Survey,
-    constants::Constants,
+    draft::Draft,
     end::{self, End, Side},
-    equalize::{self, Pair},
+    equalize,
     judge::Judge,
-    moments::Moments,
-    rounding::{Rounded, Spread},
+    score::{Gain, Sqnr},
     watched,
 };
 use crate::{
     graph::Graph,
     inputs::Inputs,
-    quantize::{QuantGraph, Range, Ranges, logits},
-    validate::stage::BATCH,
+    quantize::{QuantGraph, Range, Ranges, logits, operator::keeps_scale},
 };
+use std::rc::Rc;
 
-/// Less than this many dB is chance.
-const LEAST_GAIN_DB: f64 = 0.03;
+/// Drafts that leave out a part of the inputs each.
+const PARTS: usize = 4;
+/// Fewer inputs judge nothing.
+const LEAST_JUDGES: usize = 4;
+/// A new input goes beyond what so many have shown once in as many times; after fewer, wider ranges are tried as well.
+const ENOUGH_FOR_RANGES: usize = 64;
+/// The least gain, in dB, that room in a range is made for. Few of the inputs that judge need it, so it is not sure by their number;
+/// but those that do lose much without.
+const ROOM_DB: f64 = 0.3;
 /// Ends of a range that may do no good, one after the other, before narrower ones are not tried.
 const PATIENCE: usize = 2;
-/// Rounds of bias correction: what is corrected early changes what later layers read.
-const BIAS_ROUNDS: usize = 2;
-/// Most images that biases are corrected with.
-const BIAS_IMAGES: usize = 64;
 
 /// The key of an int8 file's metadata under which the values stand, with commas between, whose channels were multiplied: they are not the
 /// float file's, value by value.
@@ -44,7 +45,7 @@ pub struct Samples<'a> {
     pub inputs: &'a Inputs,
     /// What ranges and statistics are taken from, by number.
     pub calibration: &'a [usize],
-    /// What choices are judged by; held in memory.
+    /// What choices are judged by; held in memory. Those that calibrate as well judge in turns, each a network made without them.
     pub judging: &'a [usize],
     /// The input's range where it is known beforehand, as that of pixels.
     pub input_range: Option<Range>,
@@ -59,8 +60,10 @@ pub struct Tuned {
     pub network: QuantGraph,
     /// The ranges that its scales come from.
     pub ranges: Ranges,
-    /// What was tried, in order.
+    /// What was tried, in order; nothing where there were too few inputs to judge by.
     pub choices: Vec<Choice>,
+    /// How the network did with all choices, as they were judged.
+    pub judged: Option<Sqnr>,
 }
 
 /// One thing that was decided by measurement.
@@ -79,72 +82,167 @@ pub struct Choice {
 /// Quantizes with the choices that keep the logits nearest to the float network's. `done` hears of each value that is decided, of as
 /// many as [`watched`] gives.
 ///
+/// With fewer than four inputs to judge by, ranges are min–max and weights at their nearest steps.
+///
 /// # Errors
 /// What the network or the inputs do not allow: one [`CalibrateError`] a cause.
 pub fn tune(graph: &Graph, samples: &Samples, done: &dyn Fn(&str)) -> Result<Tuned, CalibrateError> {
-    let survey = samples.survey(graph)?;
-    let judge = Judge::new(graph, samples.inputs.read(samples.judging.iter().copied())?)?;
-    let recipe = Recipe { ranges: samples.ranges(graph, &survey), ..Recipe::default() };
-    let sqnr_db = judge.sqnr_db(&quantize_by(graph, &recipe)?)?;
-    let start = Choice { of: String::new(), chosen: "min–max, nearest steps".into(), sqnr_db, gain_db: 0.0 };
-    let (graph, equalized, choices) = (graph.clone(), Vec::new(), vec![start]);
-    let mut tuning = Tuning { graph, samples, judge, survey, recipe, sqnr_db, equalized, choices };
-    tuning.weights()?;
+    let mut tuning = Tuning::new(graph, samples)?;
+    if samples.calibration.len() < ENOUGH_FOR_RANGES {
+        for value in watched(graph) {
+            tuning.widen(&value)?;
+        }
+    }
+    tuning.round_weights()?;
     tuning.equalize()?;
-    for value in watched(&tuning.graph) {
-        tuning.range(&value)?;
+    for value in watched(graph) {
+        tuning.narrow(&value)?;
         done(&value);
     }
-    tuning.biases()?;
-    let mut network = quantize_by(&tuning.graph, &tuning.recipe)?;
-    if !tuning.equalized.is_empty() {
-        network.metadata.insert(EQUALIZED.into(), tuning.equalized.join(","));
+    let judged = tuning.sqnr();
+    let Tuning { drafts, whole, equalized, choices, .. } = tuning;
+    let draft = whole.as_ref().unwrap_or_else(|| &drafts[0].0);
+    let mut network = draft.network()?;
+    if !equalized.is_empty() {
+        network.metadata.insert(EQUALIZED.into(), equalized.join(","));
     }
-    Ok(Tuned { graph: tuning.graph, network, ranges: tuning.recipe.ranges, choices: tuning.choices })
+    Ok(Tuned { graph: Graph::clone(&draft.graph), network, ranges: draft.recipe.ranges.clone(), choices, judged })
 }
 
-impl Samples<'_> {
-    fn survey(&self, graph: &Graph) -> Result<Survey, CalibrateError> {
-        let batches = self.calibration.chunks(BATCH).map(|batch| self.inputs.read(batch.iter().copied()));
-        Survey::take(graph, BATCH, self.calibration.len(), batches)
-    }
+/// A change that a draft may take: the draft with it, or none where there is nothing to change.
+type Change<'c, 's> = &'c dyn Fn(&Draft<'s>) -> Result<Option<Draft<'s>>, CalibrateError>;
 
-    /// Min–max, but for an input whose range is known.
-    fn ranges(&self, graph: &Graph, survey: &Survey) -> Ranges {
-        let mut ranges = survey.calibration.ranges();
-        if let (Some(range), [input, ..]) = (self.input_range, &graph.inputs[..]) {
-            ranges.insert(input.name.clone(), range);
-        }
-        ranges
-    }
-}
-
+#[derive(Clone)]
 struct Tuning<'s> {
-    /// The float network; equalizing changes its weights, not what it computes.
-    graph: Graph,
-    samples: &'s Samples<'s>,
-    judge: Judge,
-    survey: Survey,
-    recipe: Recipe,
-    sqnr_db: f64,
+    /// What is judged, and by what.
+    drafts: Vec<(Draft<'s>, Rc<Judge>)>,
+    /// What is made from all of calibration, where no judged draft is.
+    whole: Option<Draft<'s>>,
+    /// Energy of the float logits of every input that judges.
+    signals: Rc<[f64]>,
+    /// Energy of their error.
+    errors: Vec<f64>,
     /// The values whose channels have been multiplied.
     equalized: Vec<String>,
     choices: Vec<Choice>,
 }
 
-impl Tuning<'_> {
-    /// Rounds the weights of all layers with regard to what they read.
-    fn weights(&mut self) -> Result<(), CalibrateError> {
-        let mut recipe = self.recipe.clone();
-        for layer in &self.survey.layers {
-            if let Some(rounded) = rounded(&self.graph, &layer.name, &layer.moments)? {
-                recipe.weights.insert(layer.name.clone(), rounded);
+impl<'s> Tuning<'s> {
+    fn new(graph: &Graph, samples: &'s Samples<'s>) -> Result<Self, CalibrateError> {
+        let Samples { inputs, calibration, judging, .. } = *samples;
+        let in_turns = judging.iter().any(|number| calibration.contains(number));
+        let parts = if judging.len() < LEAST_JUDGES {
+            0
+        } else if in_turns {
+            PARTS
+        } else {
+            1
+        };
+        let mut drafts = Vec::new();
+        for part in 0..parts {
+            let judges: Vec<usize> = judging.iter().copied().skip(part).step_by(parts).collect();
+            let others: Vec<usize> = calibration.iter().copied().filter(|number| !judges.contains(number)).collect();
+            let judge = Judge::new(graph, inputs.read(judges.into_iter())?)?;
+            drafts.push((Draft::new(graph, samples, &others)?, Rc::new(judge)));
+        }
+        let whole = if parts == 1 { None } else { Some(Draft::new(graph, samples, calibration)?) };
+        let signals = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
+        let (errors, equalized, choices) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tuning = Self { drafts, whole, signals, errors, equalized, choices };
+        tuning.errors = tuning.judged()?;
+        tuning.note("", "min–max, nearest steps".into(), 0.0);
+        Ok(tuning)
+    }
+
+    /// The draft that has seen the most.
+    fn fullest(&self) -> &Draft<'s> {
+        self.whole.as_ref().unwrap_or_else(|| &self.drafts[0].0)
+    }
+
+    /// The error of each input that judges.
+    fn judged(&self) -> Result<Vec<f64>, CalibrateError> {
+        let mut errors = Vec::new();
+        for (draft, judge) in &self.drafts {
+            errors.extend(judge.errors(&draft.network()?)?);
+        }
+        Ok(errors)
+    }
+
+    /// None without judges.
+    fn sqnr(&self) -> Option<Sqnr> {
+        (!self.drafts.is_empty()).then(|| Sqnr::of(&self.signals, &self.errors))
+    }
+
+    /// Every draft with a change; none where that changes none.
+    fn changed(&self, change: Change<'_, 's>) -> Result<Option<Self>, CalibrateError> {
+        let mut changed = self.clone();
+        let mut is_other = false;
+        for (draft, _) in &mut changed.drafts {
+            if let Some(other) = change(draft)? {
+                (*draft, is_other) = (other, true);
             }
         }
-        let all = recipe.weights.clone();
-        if !self.accept(recipe, "", "weights rounded to make good each other's errors")? {
-            for (node, rounded) in all {
-                self.layer_weights(&node, rounded)?;
+        Ok(is_other.then_some(changed))
+    }
+
+    /// Makes a change whose gain suffices, and says how much it is, in dB.
+    fn take(&mut self, change: Change<'_, 's>, suffices: fn(Gain) -> bool) -> Result<Option<f64>, CalibrateError> {
+        let Some(mut changed) = self.changed(change)? else { return Ok(None) };
+        changed.errors = changed.judged()?;
+        let gain = Gain::of(&self.errors, &changed.errors);
+        if !suffices(gain) {
+            return Ok(None);
+        }
+        if let Some(whole) = &mut changed.whole
+            && let Some(other) = change(whole)?
+        {
+            *whole = other;
+        }
+        *self = changed;
+        Ok(Some(gain.db))
+    }
+
+    /// Makes a change that is sure to gain, and a note of it.
+    fn accept(&mut self, of: &str, what: &str, change: Change<'_, 's>) -> Result<bool, CalibrateError> {
+        let gain_db = self.take(change, Gain::is_sure)?;
+        if let Some(gain_db) = gain_db {
+            self.note(of, what.into(), gain_db);
+        }
+        Ok(gain_db.is_some())
+    }
+
+    fn note(&mut self, of: &str, chosen: String, gain_db: f64) {
+        if let Some(Sqnr { db: sqnr_db, .. }) = self.sqnr() {
+            self.choices.push(Choice { of: of.into(), chosen, sqnr_db, gain_db });
+        }
+    }
+
+    /// Makes room in a value's range for inputs that go beyond those seen.
+    fn widen(&mut self, value: &str) -> Result<(), CalibrateError> {
+        let before = self.fullest().clone();
+        let Some(seen) = before.seen(value) else { return Ok(()) };
+        let mut gain_db = 0.0;
+        for side in Side::BOTH {
+            for &end in end::wider(seen, side) {
+                match self.take(&|draft| Ok(draft.ended(value, side, end)), |gain| gain.db > ROOM_DB)? {
+                    Some(gain) => gain_db += gain,
+                    None => break,
+                }
+            }
+        }
+        if gain_db > 0.0 {
+            self.note(value, self.ends(value), gain_db);
+        }
+        Ok(())
+    }
+
+    /// Rounds the weights of all layers with regard to what they read, or of those where that is a gain.
+    fn round_weights(&mut self) -> Result<(), CalibrateError> {
+        let what = "weights rounded to make good each other's errors";
+        let layers: Vec<String> = self.fullest().survey.layers.iter().map(|layer| layer.name.clone()).collect();
+        if !self.accept("", what, &|draft| draft.rounded(&layers))? {
+            for layer in layers {
+                self.accept(&layer, what, &|draft| draft.rounded(std::slice::from_ref(&layer)))?;
             }
         }
         Ok(())
@@ -152,87 +250,41 @@ impl Tuning<'_> {
 
     /// Brings the channels of tensors between two convolutions to one range, one tensor after the other.
     fn equalize(&mut self) -> Result<(), CalibrateError> {
-        let before = (self.graph.clone(), self.recipe.clone(), self.sqnr_db, self.choices.len());
-        for pair in equalize::pairs(&self.graph) {
-            if self.equalize_pair(&pair)? {
+        let before = self.clone();
+        for pair in equalize::pairs(&self.fullest().graph) {
+            if self.accept(&pair.value, "channels equalized", &|draft| draft.equalized(&pair))? {
                 self.equalized.push(pair.value);
             }
         }
         if self.equalized.is_empty() {
             return Ok(());
         }
-        let survey = self.samples.survey(&self.graph)?;
-        self.recipe.ranges = self.samples.ranges(&self.graph, &survey);
-        let sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &self.recipe)?)?;
-        if sqnr_db > before.2 {
-            (self.survey, self.sqnr_db) = (survey, sqnr_db);
-            return Ok(());
+        for draft in self.drafts.iter_mut().map(|(draft, _)| draft).chain(&mut self.whole) {
+            *draft = draft.surveyed()?;
         }
-        // The ranges as they are, not as they were foretold, have lost what was gained.
-        (self.graph, self.recipe, self.sqnr_db) = (before.0, before.1, before.2);
-        self.choices.truncate(before.3);
-        self.equalized.clear();
-        self.survey = self.samples.survey(&self.graph)?;
+        self.errors = self.judged()?;
+        // The ranges as they are, not as they were foretold, may have lost what was gained.
+        if !Gain::of(&before.errors, &self.errors).is_sure() {
+            *self = before;
+        }
         Ok(())
     }
 
-    fn equalize_pair(&mut self, pair: &Pair) -> Result<bool, CalibrateError> {
-        let Some(position) = self.survey.layers.iter().position(|layer| layer.name == pair.second) else {
-            return Ok(false);
-        };
-        let moments = &self.survey.layers[position].moments;
-        let Some(factors) = pair.factors(&moments.peaks) else { return Ok(false) };
-        let Some(graph) = pair.apply(&self.graph, &factors) else { return Ok(false) };
-        let (moments, mut recipe) = (moments.scaled(&factors), self.recipe.clone());
-        if let Some(range) = recipe.ranges.get_mut(&pair.value) {
-            let peak = moments.peaks.iter().copied().fold(0f32, f32::max);
-            *range = Range { min: if range.min < 0.0 { -peak } else { 0.0 }, max: peak };
-        }
-        if let Some(first) = recipe.weights.get_mut(&pair.first) {
-            first.scales.iter_mut().zip(&factors).for_each(|(scale, factor)| *scale *= factor);
-        }
-        if recipe.weights.contains_key(&pair.second)
-            && let Some(second) = rounded(&graph, &pair.second, &moments)?
-        {
-            recipe.weights.insert(pair.second.clone(), second);
-        }
-        let before = std::mem::replace(&mut self.graph, graph);
-        let is_better = self.accept(recipe, &pair.value, "channels equalized")?;
-        if is_better {
-            self.survey.layers[position].moments = moments;
-        } else {
-            self.graph = before;
-        }
-        Ok(is_better)
-    }
-
-    fn layer_weights(&mut self, node: &str, rounded: Rounded) -> Result<(), CalibrateError> {
-        let mut recipe = self.recipe.clone();
-        recipe.weights.insert(node.into(), rounded);
-        self.accept(recipe, node, "weights rounded to make good each other's errors").map(|_| ())
-    }
-
-    /// Chooses both ends of a value's range.
-    fn range(&mut self, value: &str) -> Result<(), CalibrateError> {
-        let is_input = self.graph.inputs.iter().any(|input| input.name == value);
+    /// Chooses both ends of a value's range, where there was no need to widen it.
+    fn narrow(&mut self, value: &str) -> Result<(), CalibrateError> {
+        let before = self.fullest().clone();
         // Clipped logits would make classes equal that are not.
-        if (is_input && self.samples.input_range.is_some()) || value == logits(&self.graph)? {
+        if value == scale_of(&before.graph, logits(&before.graph)?) {
             return Ok(());
         }
-        let Some(histogram) = self.survey.calibration.histogram(value) else { return Ok(()) };
-        let extreme = histogram.range();
-        let (before, mut chosen) = (self.sqnr_db, [End::Extreme; 2]);
-        for side in Side::BOTH {
+        let Some(seen) = before.seen(value) else { return Ok(()) };
+        let mut gain_db = 0.0;
+        for side in Side::BOTH.into_iter().filter(|&side| before.end(value, side) == End::Extreme) {
             let mut worse = 0;
-            for (end, limit) in end::candidates(histogram, side) {
-                let mut recipe = self.recipe.clone();
-                let Some(range) = recipe.ranges.get_mut(value) else { continue };
-                *side.of(range) = limit;
-                let sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &recipe)?)?;
-                if sqnr_db > self.sqnr_db + LEAST_GAIN_DB {
-                    (self.recipe, self.sqnr_db, chosen[side as usize], worse) = (recipe, sqnr_db, end, 0);
-                } else {
-                    worse += 1;
+            for end in end::narrower(seen, side) {
+                match self.take(&|draft| Ok(draft.ended(value, side, end)), Gain::is_sure)? {
+                    Some(gain) => (gain_db, worse) = (gain_db + gain, 0),
+                    None => worse += 1,
                 }
                 // Ever narrower ranges clip ever more.
                 if worse == PATIENCE {
@@ -240,48 +292,26 @@ impl Tuning<'_> {
                 }
             }
         }
-        let [low, high] = chosen.map(|end| end.to_string());
-        let chosen = if extreme.min < 0.0 { format!("from {low} to {high}") } else { format!("to {high}") };
-        let (sqnr_db, gain_db) = (self.sqnr_db, self.sqnr_db - before);
-        self.choices.push(Choice { of: value.into(), chosen, sqnr_db, gain_db });
+        self.note(value, self.ends(value), gain_db);
         Ok(())
     }
 
-    fn biases(&mut self) -> Result<(), CalibrateError> {
-        let images = self.samples.inputs.read(self.samples.calibration.iter().copied().take(BIAS_IMAGES))?;
-        for _ in 0..BIAS_ROUNDS {
-            let network = quantize_by(&self.graph, &self.recipe)?;
-            let corrections = bias::corrections(&self.graph, &network, &images)?;
-            if !self.accept(Recipe { corrections, ..self.recipe.clone() }, "", "biases corrected")? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a recipe where it is better than the one before.
-    fn accept(&mut self, recipe: Recipe, of: &str, what: &str) -> Result<bool, CalibrateError> {
-        let sqnr_db = self.judge.sqnr_db(&quantize_by(&self.graph, &recipe)?)?;
-        let gain_db = sqnr_db - self.sqnr_db;
-        let is_better = gain_db > LEAST_GAIN_DB;
-        if is_better {
-            (self.recipe, self.sqnr_db) = (recipe, sqnr_db);
-            self.choices.push(Choice { of: of.into(), chosen: what.into(), sqnr_db, gain_db });
-        }
-        Ok(is_better)
+    /// Where a value's range ends, in words.
+    fn ends(&self, value: &str) -> String {
+        let draft = self.fullest();
+        let [low, high] = Side::BOTH.map(|side| draft.end(value, side));
+        let is_signed = draft.recipe.ranges.get(value).is_some_and(|range| range.min < 0.0);
+        if is_signed { format!("from {low} to {high}") } else { format!("to {high}") }
     }
 }
 
-/// A layer's weights, rounded with regard to what it reads; none where the node's weights do not fit its input, which quantizing
-/// refuses by name.
-fn rounded(graph: &Graph, name: &str, moments: &Moments) -> Result<Option<Rounded>, CalibrateError> {
-    let Some(node) = graph.nodes.iter().find(|node| node.name == name) else { return Ok(None) };
-    let weights = Constants { graph, node }.weights()?;
-    let taps = moments.view.taps();
-    if taps != weights.taps() {
-        return Ok(None);
+/// The value whose scale a value has.
+fn scale_of<'g>(graph: &'g Graph, mut value: &'g str) -> &'g str {
+    while let Some(index) = graph.producer(value)
+        && keeps_scale(&graph.nodes[index].op)
+        && let Some(input) = graph.nodes[index].input(0)
+    {
+        value = input;
     }
-    let spread = |group| moments.products(group).and_then(|products| Spread::new(taps, &products));
-    let spreads: Vec<Option<Spread>> = (0..moments.view.groups).map(spread).collect();
-    Ok(Some(weights.rounded(&spreads)))
+    value
 }

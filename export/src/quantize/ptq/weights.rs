@@ -38,23 +38,20 @@ impl FloatWeights<'_> {
     }
 }
 
-/// Quantizes a layer that reads an input of scale `input_scale`: weights as `rounded` has them or at their nearest steps, biases
-/// with `corrections` added (one an output channel, or empty for none).
+/// Quantizes a layer that reads an input of scale `input_scale`: weights as `rounded` has them or at their nearest steps.
 pub(super) fn quantize(
     node: &str,
     float: &FloatWeights,
     input_scale: f32,
     rounded: Option<&Rounded>,
-    corrections: &[f32],
 ) -> Result<Weights, QuantizeError> {
     let taps = float.taps();
     let mut weights = Weights { shape: float.shape, values: Vec::new(), scales: Vec::new(), biases: Vec::new() };
     for (channel, values) in float.values.chunks_exact(taps).enumerate() {
-        let real = |of: &[f32]| of.get(channel).copied().unwrap_or(0.0);
         let rounded = rounded.and_then(|rounded| {
             Some((rounded.values.get(channel * taps..(channel + 1) * taps)?.to_vec(), *rounded.scales.get(channel)?))
         });
-        let bias = real(float.biases) + real(corrections);
+        let bias = float.biases.get(channel).copied().unwrap_or(0.0);
         let quantized = quantize_channel(values, bias, input_scale, rounded)
             .ok_or_else(|| QuantizeError::Accumulator { node: node.into(), channel })?;
         weights.values.extend(quantized.values);
@@ -150,17 +147,17 @@ mod tests {
     fn each_output_channel_has_its_own_scale() {
         let values = [1.27f32, 0.0, 0.0, -12.7];
         let float = FloatWeights { shape: [2, 2, 1, 1], values: (&values[..]).into(), biases: &[] };
-        let weights = quantize("fc", &float, 1.0, None, &[]).unwrap();
+        let weights = quantize("fc", &float, 1.0, None).unwrap();
         assert_eq!(weights.values, [127, 0, 0, -127]);
         assert_eq!(weights.scales, [1.27 / 127.0, 12.7 / 127.0]);
         assert_eq!(weights.biases, [0, 0]);
     }
 
     #[test]
-    fn rounded_weights_and_corrections_are_taken_as_they_are() {
-        let float = FloatWeights { shape: [2, 1, 1, 1], values: vec![1.0, 1e-9].into(), biases: &[0.5, 1.0] };
+    fn rounded_weights_are_taken_as_they_are() {
+        let float = FloatWeights { shape: [2, 1, 1, 1], values: vec![1.0, 1e-9].into(), biases: &[0.75, 1.0] };
         let rounded = Rounded { values: vec![100, 127], scales: vec![0.01, 1e-11] };
-        let weights = quantize("conv", &float, 0.1, Some(&rounded), &[0.25, 0.0]).unwrap();
+        let weights = quantize("conv", &float, 0.1, Some(&rounded)).unwrap();
         assert_eq!((weights.values[0], weights.scales[0], weights.biases[0]), (100, 0.01, 750));
         // The second's bias would be 1e12 steps: its scale grows, and its weight with it.
         assert!(weights.values[1] == 0 && weights.scales[1] > 1e-6, "{weights:?}");
