@@ -142,7 +142,7 @@ impl<'s> Tuning<'s> {
         for part in 0..parts {
             let judges: Vec<usize> = judging.iter().copied().skip(part).step_by(parts).collect();
             let others: Vec<usize> = calibration.iter().copied().filter(|number| !judges.contains(number)).collect();
-            let judge = Judge::new(graph, inputs.read(judges.into_iter())?)?;
+            let judge = Judge::new(graph, inputs.read(judges)?)?;
             drafts.push((Draft::new(graph, samples, &others)?, Rc::new(judge)));
         }
         let whole = if parts == 1 { None } else { Some(Draft::new(graph, samples, calibration)?) };
