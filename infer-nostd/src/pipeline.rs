@@ -293,20 +293,31 @@ impl<'a, const TENSORS: usize, const USES: u128> Engine<'a, TENSORS, USES> {
     fn run(&mut self, id: usize) {
         let step = self.arena.step(id, self.progress[id + 1]);
         let operator = step.operator;
+        // What a plan has in one form only is not asked about its form.
         let has_kernel = operator.kernel != Kernel::Portable;
         let row: fn(&Step, &Rows, &mut RowMut) = match operator.kind {
-            Kind::Conv2d | Kind::Depthwise if has_kernel && const { Uses(USES).conv_kernels() } => {
+            Kind::Conv2d | Kind::Depthwise
+                if const { Uses(USES).conv_kernels() } && (has_kernel || const { !Uses(USES).portable_convs() }) =>
+            {
                 ops::packed::row::<USES>
             }
             Kind::Conv2d if const { Uses(USES).portable(Kind::Conv2d) } => ops::conv2d::row,
             Kind::Depthwise if const { Uses(USES).portable(Kind::Depthwise) } => ops::depthwise::row,
-            Kind::MaxPool if operator.merges && const { Uses(USES).merging_pools() } => ops::max_pool::merge::<USES>,
+            Kind::MaxPool
+                if const { Uses(USES).merging_pools() }
+                    && (operator.merges || const { !Uses(USES).portable(Kind::MaxPool) }) =>
+            {
+                ops::max_pool::merge::<USES>
+            }
             Kind::MaxPool if const { Uses(USES).portable(Kind::MaxPool) } => ops::max_pool::row,
             Kind::AveragePool if const { Uses(USES).portable(Kind::AveragePool) } => ops::average_pool::row,
             Kind::Requantize if const { Uses(USES).portable(Kind::Requantize) } => ops::add::requantize_row,
             Kind::Resize if const { Uses(USES).portable(Kind::Resize) } => ops::resize::row,
             Kind::Lookup if const { Uses(USES).portable(Kind::Lookup) } => ops::lookup::row,
-            Kind::Dense if has_kernel && const { Uses(USES).any_dense_kernels() } => {
+            Kind::Dense
+                if const { Uses(USES).any_dense_kernels() }
+                    && (has_kernel || const { !Uses(USES).portable(Kind::Dense) }) =>
+            {
                 return self.accumulating_step(&step, ops::packed_dense::take::<USES>);
             }
             Kind::Dense if const { Uses(USES).portable(Kind::Dense) } => {

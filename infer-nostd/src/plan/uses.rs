@@ -173,6 +173,11 @@ impl Uses {
         self.0 & 1 << (Self::KINDS + kind as u32) != 0
     }
 
+    /// Whether a convolution without a kernel is.
+    pub const fn portable_convs(self) -> bool {
+        self.portable(Kind::Conv2d) || self.portable(Kind::Depthwise)
+    }
+
     /// Whether an operator is that may wait for one row of its second input with every row of its first.
     pub const fn spreads(self) -> bool {
         self.portable(Kind::Mul)
