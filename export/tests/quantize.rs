@@ -177,7 +177,7 @@ fn choices_by_measurement_come_nearer_to_float() {
 }
 
 #[test]
-fn few_inputs_choose_well_and_say_how_well() {
+fn few_inputs_choose_what_does_good_on_others() {
     let float = every_operator();
     for count in [8, 16, 32] {
         let inputs = Inputs::dataset(images(count), [2, 13, 12]).unwrap();
@@ -187,11 +187,8 @@ fn few_inputs_choose_well_and_say_how_well() {
         let plain = tune(&float, &Samples { judging: &all[..3], ..samples }, &|_| ()).unwrap();
         assert_eq!((plain.judged, &plain.choices[..]), (None, &[][..]), "three inputs judge nothing");
         let (plain, chosen) = (engine_sqnr_db(&float, &plain.network), engine_sqnr_db(&float, &tuned.network));
-        let judged = tuned.judged.unwrap();
-        assert_eq!(judged.inputs, count);
-        let found = format!("{count} inputs: {plain} dB plain, {chosen} dB chosen, {judged:?}");
-        assert!(chosen > plain, "{found}");
-        assert!((judged.db - chosen).abs() < 3.0 * judged.standard_error_db, "{found}");
+        assert_eq!(tuned.judged.unwrap().inputs, count);
+        assert!(chosen > plain, "{count} inputs: {plain} dB plain, {chosen} dB chosen");
     }
 }
 
