@@ -75,6 +75,6 @@ fn what_cannot_be_carried_is_named() {
     let output = export(folder.path(), "normalize a.onnx -o out.onnx");
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let start = "error: a.onnx: one thing of the network cannot be carried: `first` (Resize of 1×6×4×2 with perm = [0, 3, 1, 2]): maps cannot grow";
+    let start = "error: a.onnx: one thing of the network cannot be carried: `first` (Resize of 1×6×4×2 with perm = [0, 3, 1, 2]): maps grow to their nearest neighbours by whole factors";
     assert!(error.starts_with(start), "{error}");
 }
