@@ -105,7 +105,7 @@ const BUDGETS: [Budget; 10] = [
     Budget { core: "m0", plan: Planned::Fastest, instructions: 5_550_000, ram_bytes: 6_900 },
     Budget { core: "m3", plan: Planned::Smallest, instructions: 4_250_000, ram_bytes: 4_300 },
     Budget { core: "m3", plan: Planned::Fastest, instructions: 2_450_000, ram_bytes: 5_100 },
-    Budget { core: "m4", plan: Planned::Smallest, instructions: 2_700_000, ram_bytes: 4_300 },
+    Budget { core: "m4", plan: Planned::Smallest, instructions: 2_100_000, ram_bytes: 5_000 },
     Budget { core: "m4", plan: Planned::Within(29_600, 4_600), instructions: 2_050_000, ram_bytes: 5_000 },
     Budget { core: "m4", plan: Planned::Fastest, instructions: 1_800_000, ram_bytes: 6_500 },
     Budget { core: "m7", plan: Planned::Fastest, instructions: 1_800_000, ram_bytes: 6_500 },
