@@ -35,7 +35,8 @@ fn every_layer_of_the_zoo_is_within_a_step_on_every_core() {
             for layer in held(&int8(name), &int8(name), Some(&float), target) {
                 assert_eq!(layer.divergence, None, "{name} for {target}: {}", layer.layer);
                 assert!(layer.max_step <= 1, "{name} for {target}: {layer:?}");
-                assert!(layer.sqnr_db.is_some_and(|db| db > LAYER_SQNR_DB), "{name} for {target}: {layer:?}");
+                // Where all values are equal there is no noise.
+                assert!(layer.sqnr_db.is_none_or(|db| db > LAYER_SQNR_DB), "{name} for {target}: {layer:?}");
             }
         }
     }
