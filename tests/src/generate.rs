@@ -303,9 +303,7 @@ impl Generator {
                 let other = others[others.len() - 1 - self.range(0, others.len() - 1) / 2];
                 let inputs = if self.range(0, 1) == 0 { vec![trunk, other] } else { vec![other, trunk] };
                 let mut y = self.tensor(format!("t{}", graph.nodes.len()), x.shape);
-                // Products of products would leave what scales a network has.
-                let scale = x.scale * graph.tensors[other].scale * 40.0 * (0.2 + self.unit());
-                y.scale = scale.clamp(0.02, 1.0);
+                y.scale = x.scale * graph.tensors[other].scale * 40.0 * (0.2 + self.unit());
                 let clamp = self.clamp();
                 self.node(graph, QuantOp::Mul { clamp }, inputs, y);
             }

@@ -83,14 +83,15 @@ fn networks(generator: &mut Generator, target: Target) -> Vec<Candidate> {
     networks
 }
 
-/// A network, if every board has room for both plans.
+/// A network, if every board has room for both plans; products of products may have scales that are far from all others.
 fn candidate(generator: &mut Generator, target: Target) -> Option<Candidate> {
     let graph = generator.kernels(12, 17);
     let plan = |options: Options| plan::plan_for(&graph, &Options { ram_budget: Some(RAM_BYTES), ..options });
     let [fastest, smallest, _] = between(&graph, target);
     let plans = match [plan(fastest), plan(smallest)] {
         [Ok(fastest), Ok(smallest)] => [fastest, smallest],
-        [Err(PlanError::Budget { .. }), _] | [_, Err(PlanError::Budget { .. })] => return None,
+        [Err(PlanError::Budget { .. } | PlanError::ScaleRatio { .. }), _] => return None,
+        [_, Err(PlanError::Budget { .. })] => return None,
         plans => panic!("{plans:?}\n{graph:?}"),
     };
     let (kernels, walks) = used(&plans);
