@@ -45,7 +45,8 @@ fn goes_the_road<N: Network>() {
     export(folder.path(), "plan int8.onnx -o net.plan");
     let said = export(folder.path(), "inspect net.plan");
     assert!(said.contains("3×18×12") || said.contains("18×12×3"), "{said}");
-    export(folder.path(), "validate float.onnx int8.onnx net.plan --data pictures --max-step 1 --json rows.json");
+    // Halves of a step are rounded differently, and what differs reaches the layers behind it.
+    export(folder.path(), "validate float.onnx int8.onnx net.plan --data pictures --max-step 2 --json rows.json");
     let rows: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("rows.json")).unwrap()).unwrap();
     assert_eq!(rows[2]["images"], 24);
 }
