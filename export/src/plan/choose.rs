@@ -2,7 +2,7 @@
 //!
 //! Kernels that read wider activations or weights are faster and take more memory. `figures` says what a choice takes, `search` finds what is worth
 //! looking at. Of that, and of what differs from it in one place, everything is kept that nothing else beats in cycles, flash and RAM at once; the
-//! budgets only choose from it. So a larger budget never gives a slower plan.
+//! budgets only choose from it. So a larger budget never gives a slower plan, unless the smallest is asked for.
 
 mod figures;
 mod search;

@@ -254,7 +254,7 @@ impl Uses {
     }
 }
 
-/// Whether a tensor has padding where another tensor's rows, or an operator's accumulators, lie at another time.
+/// Whether a tensor has padding where another tensor's rows, in their ring or as they land, or an operator's accumulators lie at another time.
 const fn shares_padding(plan: &Plan, id: usize) -> bool {
     let tensor = plan.tensor(id);
     if u32::from_le_bytes(tensor.pads) == 0 {
@@ -265,6 +265,8 @@ const fn shares_padding(plan: &Plan, id: usize) -> bool {
     while other < plan.tensor_count() {
         let rows = plan.tensor(other);
         let mut shares = other != id && start < rows.ring as usize + rows.ring_words() && (rows.ring as usize) < end;
+        let landing = rows.landing_range();
+        shares |= landing.start < landing.end && start < landing.end && landing.start < end;
         if other > 0 {
             let operator = plan.operator(other - 1);
             let words = operator.state_words(plan.tensor(operator.inputs[0] as usize), rows);
