@@ -8,7 +8,7 @@
 //! arm-none-eabi-nm -S target/thumbv7em-none-eabihf/release/libinfer_nostd.rlib
 //! ```
 //!
-//! A line through the sizes of a kernel is within 40 bytes of each.
+//! A line through the sizes of a kernel is within 40 bytes of each, but that a dense layer's on ARMv6-M is 134 bytes less than here, where it is ARMv7-M's.
 
 use infer_nostd::plan::{Kernel, Operator, Taps, Walk, Window};
 
