@@ -165,8 +165,8 @@ fn divergence(plan: &Plan, id: usize, image: usize, expected: &Map, found: &Map,
 /// The float network's values for those of the plan's tensors that it has.
 struct Float {
     runner: Runner,
-    /// The tensors of the runner's outputs.
-    ids: Vec<usize>,
+    /// The tensors of the runner's outputs, and what their channels are multiplied by in the int8 network; nothing is one.
+    tensors: Vec<(usize, Vec<f32>)>,
 }
 
 impl Float {
@@ -174,17 +174,23 @@ impl Float {
         let shapes = shape::infer(graph).unwrap_or_default();
         let has = |name: &str, len: usize| shapes.get(name).and_then(shape::sample_len) == Some(len);
         let tensors = isolated.tensors().iter().enumerate().skip(1);
-        let equalized = int8.metadata.get(EQUALIZED).map_or("", String::as_str);
-        let is_same = |name: &str| equalized.split(',').all(|other| other != name);
-        let known =
-            tensors.filter(|(_, tensor)| has(&tensor.name, tensor.shape.iter().product()) && is_same(&tensor.name));
-        let (ids, names): (Vec<_>, Vec<_>) = known.map(|(id, tensor)| (id, tensor.name.as_str())).unzip();
-        Ok(Self { runner: Runner::with_values(graph, &names, 1)?, ids })
+        let known = tensors.filter(|(_, tensor)| has(&tensor.name, tensor.shape.iter().product()));
+        let factors = |name: &str| {
+            let text = int8.metadata.get(&format!("{EQUALIZED}{name}")).map_or("", String::as_str);
+            text.split_whitespace().filter_map(|factor| factor.parse().ok()).collect()
+        };
+        let known = known.map(|(id, tensor)| ((id, factors(&tensor.name)), tensor.name.as_str()));
+        let (tensors, names): (Vec<_>, Vec<_>) = known.unzip();
+        Ok(Self { runner: Runner::with_values(graph, &names, 1)?, tensors })
     }
 
     fn hold(&self, image: &[f32], made: &[Map], isolated: &Isolated, tallies: &mut [Tally]) -> Result<(), LayersError> {
-        for (&id, values) in self.ids.iter().zip(self.runner.run(image)?) {
-            let (tensor, map, tally) = (&isolated.tensors()[id], &made[id], &mut tallies[id - 1]);
+        for ((id, factors), mut values) in self.tensors.iter().zip(self.runner.run(image)?) {
+            let (tensor, map, tally) = (&isolated.tensors()[*id], &made[*id], &mut tallies[id - 1]);
+            let plane = values.len().checked_div(factors.len()).unwrap_or(0).max(1);
+            for (values, factor) in values.chunks_mut(plane).zip(factors) {
+                values.iter_mut().for_each(|value| *value *= factor);
+            }
             tally.is_held_to_float = true;
             for (real, &step) in crop(&values, tensor.shape, map.shape).iter().zip(&map.steps) {
                 tally.signal += f64::from(*real).powi(2);

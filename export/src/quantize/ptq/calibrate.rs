@@ -2,6 +2,7 @@
 
 use super::{
     Histogram,
+    equalize::{self, Group},
     moments::{Moments, View},
     sites::sites,
 };
@@ -135,11 +136,10 @@ pub(super) struct Layer {
 }
 
 /// The convolutions and linear layers, with nothing seen yet.
-fn layers(graph: &Graph) -> Result<Vec<Layer>, QuantizeError> {
-    let shapes = Shapes::infer(graph)?;
+fn layers(graph: &Graph, shapes: &Shapes) -> Result<Vec<Layer>, QuantizeError> {
     let linear = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. } | Op::Gemm { .. } | Op::MatMul));
     let layer = |node: &Node| {
-        let moments = Rc::new(Moments::new(view(node, &shapes)?));
+        let moments = Rc::new(Moments::new(view(node, shapes)?));
         Ok(Layer { name: node.name.clone(), input: node.inputs[0].clone(), moments })
     };
     linear.map(layer).collect()
@@ -158,6 +158,8 @@ fn view(node: &Node, shapes: &Shapes) -> Result<View, QuantizeError> {
 #[derive(Clone)]
 pub(super) struct Survey {
     pub calibration: Calibration,
+    /// The range of each channel of the values that calibration keeps.
+    pub channels: BTreeMap<String, Vec<Range>>,
     pub layers: Vec<Layer>,
 }
 
@@ -172,7 +174,8 @@ impl Survey {
     where
         CalibrateError: From<E>,
     {
-        let mut layers = layers(graph)?;
+        let shapes = Shapes::infer(graph)?;
+        let mut layers = layers(graph, &shapes)?;
         let watched = watched(graph);
         // In the graph's order, so that what is wrong is named where it begins.
         let mut values = watched.clone();
@@ -183,12 +186,18 @@ impl Survey {
         }
         let runner = Runner::with_values(graph, &values, batch)?;
         let (mut calibration, mut seen, positions) = (Calibration::default(), 0, WINDOWS.div_ceil(count.max(1)));
+        let mut channels: BTreeMap<String, Vec<Range>> = BTreeMap::new();
         for images in images {
             let images = images?;
             let results = runner.run(&images)?;
             for (value, result) in values.iter().zip(&results) {
                 if watched.contains(value) {
                     calibration.observe(value, result)?;
+                    let [count, height, width] = shapes.of(value)?;
+                    let ranges = channels.entry(value.clone()).or_insert_with(|| vec![Range::NOTHING; count]);
+                    for (i, plane) in result.chunks_exact((height * width).max(1)).enumerate() {
+                        ranges[i % count] = ranges[i % count].with(plane);
+                    }
                 }
                 for layer in layers.iter_mut().filter(|layer| layer.input == *value) {
                     let len = layer.moments.view.input.iter().product::<usize>().max(1);
@@ -200,7 +209,23 @@ impl Survey {
             }
             seen += images.len() / runner.image_len().max(1);
         }
-        if calibration.is_empty() { Err(CalibrateError::NoImages) } else { Ok(Self { calibration, layers }) }
+        if calibration.is_empty() { Err(CalibrateError::NoImages) } else { Ok(Self { calibration, channels, layers }) }
+    }
+
+    /// As if the channels of a group of values had been `factors` times as large.
+    pub fn scale(&mut self, group: &Group, factors: &[f32]) {
+        for value in &group.values {
+            if let Some(channels) = self.channels.get_mut(value) {
+                let count = channels.len();
+                channels
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(i, seen)| *seen = seen.scaled(equalize::of(factors, i, count)));
+            }
+        }
+        for layer in self.layers.iter_mut().filter(|layer| group.readers.contains(&layer.name)) {
+            layer.moments = Rc::new(layer.moments.scaled(factors));
+        }
     }
 }
 

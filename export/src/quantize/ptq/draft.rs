@@ -9,7 +9,7 @@ use super::{
     calibrate::{Layer, Survey},
     constants::Constants,
     end::{End, Side},
-    equalize::Pair,
+    equalize::{self, EQUALIZED, Group},
     rounding::{Rounded, Spread},
     tune::Samples,
 };
@@ -28,6 +28,8 @@ pub(super) struct Draft<'s> {
     pub recipe: Recipe,
     /// Ends of ranges that are not where the values seen end.
     ends: BTreeMap<(String, Side), End>,
+    /// What the channels of values were multiplied by.
+    factors: Vec<(Vec<String>, Vec<f32>)>,
     samples: &'s Samples<'s>,
     /// What it is made from, of the samples.
     numbers: Rc<[usize]>,
@@ -37,13 +39,25 @@ impl<'s> Draft<'s> {
     /// Min–max ranges, but for an input whose range is known, and nearest steps.
     pub fn new(graph: &Graph, samples: &'s Samples<'s>, numbers: &[usize]) -> Result<Self, CalibrateError> {
         let (survey, graph) = (Rc::new(survey(graph, samples, numbers)?), Rc::new(graph.clone()));
-        let (recipe, ends) = (Recipe::default(), BTreeMap::new());
-        Ok(Self { graph, survey, recipe, ends, samples, numbers: numbers.into() }.with_ranges())
+        let (recipe, ends, factors) = (Recipe::default(), BTreeMap::new(), Vec::new());
+        Ok(Self { graph, survey, recipe, ends, factors, samples, numbers: numbers.into() }.with_ranges())
     }
 
     /// The int8 network as it stands.
     pub fn network(&self) -> Result<QuantGraph, QuantizeError> {
-        quantize_by(&self.graph, &self.recipe)
+        let mut network = quantize_by(&self.graph, &self.recipe)?;
+        for tensor in &network.tensors {
+            let groups = self.factors.iter().filter(|(values, _)| values.contains(&tensor.name));
+            let all: Vec<&[f32]> = groups.map(|(_, factors)| &factors[..]).collect();
+            if !all.is_empty() {
+                let channels = tensor.shape[0];
+                let factor =
+                    |i| all.iter().map(|factors| equalize::of(factors, i, channels)).product::<f32>().to_string();
+                let text = (0..channels).map(factor).collect::<Vec<_>>().join(" ");
+                network.metadata.insert(format!("{EQUALIZED}{}", tensor.name), text);
+            }
+        }
+        Ok(network)
     }
 
     /// How one end of a value's range is set.
@@ -84,29 +98,30 @@ impl<'s> Draft<'s> {
         Ok(is_other.then(|| Self { recipe, ..self.clone() }))
     }
 
-    /// With the channels between two convolutions brought to one range; none where they are of one already.
-    pub fn equalized(&self, pair: &Pair) -> Result<Option<Self>, CalibrateError> {
-        let layers = &self.survey.layers;
-        let Some(position) = layers.iter().position(|layer| layer.name == pair.second) else { return Ok(None) };
-        let before = &layers[position].moments;
-        let Some(factors) = pair.factors(&before.peaks) else { return Ok(None) };
-        let Some(graph) = pair.apply(&self.graph, &factors) else { return Ok(None) };
-        let mut draft = Self { graph: Rc::new(graph), ..self.clone() };
-        let layer = &mut Rc::make_mut(&mut draft.survey).layers[position];
-        layer.moments = Rc::new(before.scaled(&factors));
-        if let Some(range) = draft.recipe.ranges.get_mut(&pair.value) {
-            let peak = |of: &[f32]| of.iter().copied().fold(0f32, f32::max);
-            *range = range.scaled(peak(&layer.moments.peaks) / peak(&before.peaks));
+    /// With the channels of groups of values brought to one range; none where they are of one already.
+    pub fn equalized(&self, groups: &[Group], share: f32) -> Result<Option<Self>, CalibrateError> {
+        let mut draft = self.clone();
+        let (graph, survey) = (Rc::make_mut(&mut draft.graph), Rc::make_mut(&mut draft.survey));
+        let mut changed = Vec::new();
+        for group in groups {
+            let Some(factors) = group.factors(&survey.channels, share) else { continue };
+            group.apply(graph, &factors);
+            survey.scale(group, &factors);
+            for maker in &group.makers {
+                if let Some(Rounded { scales, .. }) = draft.recipe.weights.get_mut(maker) {
+                    let outputs = scales.len();
+                    scales.iter_mut().enumerate().for_each(|(i, scale)| *scale *= equalize::of(&factors, i, outputs));
+                }
+            }
+            draft.factors.push((group.values.clone(), factors));
+            changed.extend(group.readers.iter().filter(|reader| draft.recipe.weights.contains_key(*reader)));
         }
-        if let Some(first) = draft.recipe.weights.get_mut(&pair.first) {
-            first.scales.iter_mut().zip(&factors).for_each(|(scale, factor)| *scale *= factor);
+        for layer in draft.survey.layers.iter().filter(|layer| changed.contains(&&layer.name)) {
+            if let Some(rounded) = rounded(&draft.graph, layer)? {
+                draft.recipe.weights.insert(layer.name.clone(), rounded);
+            }
         }
-        if draft.recipe.weights.contains_key(&pair.second)
-            && let Some(second) = rounded(&draft.graph, layer)?
-        {
-            draft.recipe.weights.insert(pair.second.clone(), second);
-        }
-        Ok(Some(draft))
+        Ok((draft.factors.len() > self.factors.len()).then_some(draft))
     }
 
     /// With one end of a value's range set; none where it is there already.

@@ -1,167 +1,219 @@
-//! Cross-layer equalization: channels of one tensor brought to one range.
+//! Equalization: channels that share a scale brought to one range.
 //!
-//! A tensor has one scale, and a channel whose values are small beside another's gets few steps. Where a convolution's
-//! result goes through nothing but a ReLU into one other convolution, channel i may be f times as large in between:
-//! the first layer's weights and bias of channel i times f, the second's weights over it divided by f (Nagel et al.,
-//! "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv:1906.04721).
+//! A tensor has one scale, and a channel whose values are small beside another's gets few steps. Channel i may be f times as large on its
+//! way from the layers that make it to those that read it: the makers' weights and biases of channel i times f, the readers' weights over
+//! it divided by f (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv:1906.04721). A sum, a
+//! pool or a ReLU takes f along, so that all values of a residual branch go together.
 
-use super::sites::sites;
-use crate::graph::{Data, Graph, Node, Op};
-use crate::quantize::activation::Bounds;
+use crate::{
+    graph::{Activation, Data, Graph, Node, Op},
+    quantize::{QuantizeError, Range, activation::Bounds, shape::Shapes},
+};
+use std::collections::BTreeMap;
 
 /// Channels grow no more than this: what lies so far below the largest says nothing.
 const LARGEST_FACTOR: f32 = 64.0;
+/// Channels that are so near to each other are even.
+const LEAST_FACTOR: f32 = 1.1;
 
-/// Two convolutions with nothing but a ReLU between.
+/// Before the name of a value, in an int8 file's metadata: what its channels were multiplied by, with blanks between.
+pub const EQUALIZED: &str = "quantization.equalized.";
+
+/// Values whose channels go together from the layers that make them to those that read them.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pair {
-    /// The node that makes the value.
-    pub first: String,
-    /// What may be scaled.
-    pub value: String,
-    /// The node that reads it.
-    pub second: String,
-    /// Whether the second has a weight scale for each channel of the value, so that equalizing costs it nothing.
-    pub is_depthwise: bool,
+pub(super) struct Group {
+    /// In the graph's order.
+    pub values: Vec<String>,
+    /// Nodes with weights.
+    pub makers: Vec<String>,
+    /// Nodes with weights; a depthwise convolution in a residual branch may be both.
+    pub readers: Vec<String>,
+    /// What there is a factor for; the channels of a flattened map are several to one of these.
+    pub channels: usize,
 }
 
-/// All pairs, in the graph's order.
-pub(super) fn pairs(graph: &Graph) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    for site in sites(graph) {
-        let is_homogeneous = site.bounds == Bounds::NONE || site.bounds == Bounds { low: 0.0, ..Bounds::NONE };
-        let [reader] = graph.readers(site.output)[..] else { continue };
-        let second = &graph.nodes[reader];
-        let owned = |node: &Node| {
-            matches!(node.op, Op::Conv { .. }) && node.inputs.iter().skip(1).all(|c| graph.readers(c).len() == 1)
-        };
-        if is_homogeneous
-            && !graph.is_output(site.output)
-            && owned(site.node)
-            && owned(second)
-            && second.inputs[0] == site.output
-        {
-            let is_depthwise = weights(graph, second).is_some_and(|(dims, _)| dims[1] == 1);
-            let (first, second) = (site.node.name.clone(), second.name.clone());
-            pairs.push(Pair { first, value: site.output.into(), second, is_depthwise });
+/// All groups of two channels or more, in the graph's order.
+pub(super) fn groups(graph: &Graph) -> Result<Vec<Group>, QuantizeError> {
+    let shapes = Shapes::infer(graph)?;
+    let mut ties = Ties::default();
+    for value in graph.inputs.iter().chain(&graph.outputs) {
+        ties.fix(&value.name);
+    }
+    for node in &graph.nodes {
+        let reads = node.inputs.iter().filter(|name| !name.is_empty() && !graph.initializers.contains_key(*name));
+        let values: Vec<&str> = reads.chain(&node.outputs).map(String::as_str).collect();
+        match node {
+            _ if layer(graph, node).is_some() => values.iter().for_each(|value| ties.know(value)),
+            _ if takes_along(graph, node) => values.windows(2).for_each(|pair| ties.tie(pair[0], pair[1])),
+            _ => values.iter().for_each(|value| ties.fix(value)),
         }
     }
-    pairs
+    let mut groups = Vec::new();
+    for values in ties.free() {
+        let layers = graph.nodes.iter().filter_map(|node| layer(graph, node));
+        let (mut makers, mut readers, mut channels) = (Vec::new(), Vec::new(), 0);
+        for layer in layers {
+            if values.contains(&layer.node.outputs[0]) {
+                makers.push(layer.node.name.clone());
+                channels = common(channels, layer.outputs);
+            }
+            if values.contains(&layer.node.inputs[0]) {
+                readers.push(layer.node.name.clone());
+                channels = common(channels, layer.inputs);
+            }
+        }
+        for value in &values {
+            channels = common(channels, shapes.of(value)?[0]);
+        }
+        if channels > 1 && !makers.is_empty() && !readers.is_empty() {
+            groups.push(Group { values, makers, readers, channels });
+        }
+    }
+    Ok(groups)
 }
 
-impl Pair {
-    /// What each channel may be multiplied by, from the largest magnitude that it has shown; none where they are even already.
-    pub fn factors(&self, peaks: &[f32]) -> Option<Vec<f32>> {
-        let largest = peaks.iter().copied().fold(0f32, f32::max);
-        // Half the way where the second layer's weights of one scale would be driven apart by what the channels are brought together.
-        let share = if self.is_depthwise { 1.0 } else { 0.5 };
-        let factor = |&peak: &f32| if peak > 0.0 { (largest / peak).powf(share).min(LARGEST_FACTOR) } else { 1.0 };
-        let factors: Vec<f32> = peaks.iter().map(factor).collect();
-        factors.iter().any(|&factor| factor > 1.1).then_some(factors)
+impl Group {
+    /// What each channel may be multiplied by so that it uses as much of its values' ranges as the largest does, or by a part of that: the
+    /// factor to the power of `share`. From each value's channels as they were seen; none where they are even already.
+    pub fn factors(&self, seen: &BTreeMap<String, Vec<Range>>, share: f32) -> Option<Vec<f32>> {
+        let mut used = vec![0f32; self.channels];
+        for channels in self.values.iter().filter_map(|value| seen.get(value)) {
+            let low = channels.iter().fold(0f32, |low, channel| low.min(channel.min));
+            let high = channels.iter().fold(0f32, |high, channel| high.max(channel.max));
+            let part = |of: f32, whole: f32| if whole == 0.0 { 0.0 } else { (of / whole).max(0.0) };
+            for (i, channel) in channels.iter().enumerate() {
+                let used = &mut used[i * self.channels / channels.len()];
+                *used = used.max(part(channel.min, low)).max(part(channel.max, high));
+            }
+        }
+        // A dead channel has nothing to gain.
+        let factor = |&used: &f32| if used > 0.0 { used.recip().powf(share).min(LARGEST_FACTOR) } else { 1.0 };
+        let factors: Vec<f32> = used.iter().map(factor).collect();
+        factors.iter().any(|&factor| factor > LEAST_FACTOR).then_some(factors)
     }
 
-    /// The graph with the value's channels multiplied; it computes what it did. None where shapes do not fit.
-    pub fn apply(&self, graph: &Graph, factors: &[f32]) -> Option<Graph> {
-        let node = |name: &str| graph.nodes.iter().find(|node| node.name == name);
-        let (first, second) = (node(&self.first)?, node(&self.second)?);
-        let Op::Conv { groups, .. } = second.op else { return None };
-        let ((first_dims, _), (second_dims, _)) = (weights(graph, first)?, weights(graph, second)?);
-        let (outputs, taps) = (second_dims[0], second_dims[2] * second_dims[3]);
-        if first_dims[0] != factors.len() || second_dims[1] * groups != factors.len() || outputs % groups != 0 {
-            return None;
+    /// Multiplies the values' channels; the graph computes what it did.
+    pub fn apply(&self, graph: &mut Graph, factors: &[f32]) {
+        for index in 0..graph.nodes.len() {
+            let node = graph.nodes[index].clone();
+            let Some(Layer { outputs, inputs, ends, .. }) = layer(graph, &node) else { continue };
+            if self.makers.contains(&node.name) {
+                multiply(graph, &node.inputs[1], |i| of(factors, ends(i)[0], outputs));
+                if let Some(bias) = node.input(2) {
+                    multiply(graph, bias, |i| of(factors, i % outputs, outputs));
+                }
+            }
+            if self.readers.contains(&node.name) {
+                multiply(graph, &node.inputs[1], |i| of(factors, ends(i)[1], inputs).recip());
+            }
         }
-        let per_output = first_dims[1] * first_dims[2] * first_dims[3];
-        let mut scaled = graph.clone();
-        multiply(&mut scaled, &first.inputs[1], |i| factors[i / per_output])?;
-        if let Some(bias) = first.input(2) {
-            multiply(&mut scaled, bias, |i| factors[i])?;
-        }
-        let channel = |i: usize| {
-            let (output, within) = (i / (taps * second_dims[1]), i / taps % second_dims[1]);
-            output / (outputs / groups) * second_dims[1] + within
-        };
-        multiply(&mut scaled, &second.inputs[1], |i| 1.0 / factors[channel(i)])?;
-        Some(scaled)
     }
 }
 
-/// A convolution's weights of rank 4.
-fn weights<'g>(graph: &'g Graph, node: &Node) -> Option<([usize; 4], &'g [f32])> {
-    let tensor = graph.constant(node, 1)?;
-    let dims: [usize; 4] = tensor.dims[..].try_into().ok()?;
-    (!dims.contains(&0)).then_some((dims, tensor.as_f32()?))
+/// The factor for a channel of `channels`, of which several may have one in common.
+pub(super) fn of(factors: &[f32], channel: usize, channels: usize) -> f32 {
+    factors[channel * factors.len() / channels]
 }
 
-fn multiply(graph: &mut Graph, name: &str, factor: impl Fn(usize) -> f32) -> Option<()> {
-    let Data::F32(values) = &mut graph.initializers.get_mut(name)?.data else { return None };
+/// A node with weights and biases of its own.
+struct Layer<'g> {
+    node: &'g Node,
+    outputs: usize,
+    inputs: usize,
+    /// The output and the input channel of each weight.
+    ends: Box<dyn Fn(usize) -> [usize; 2]>,
+}
+
+fn layer<'g>(graph: &Graph, node: &'g Node) -> Option<Layer<'g>> {
+    let constants = node.inputs.iter().skip(1).filter(|name| !name.is_empty());
+    let is_own = |name: &String| {
+        graph.initializers.get(name).is_some_and(|c| c.as_f32().is_some()) && graph.readers(name).len() == 1
+    };
+    if graph.initializers.contains_key(node.inputs.first()?) || !constants.into_iter().all(is_own) {
+        return None;
+    }
+    let dims = &graph.constant(node, 1)?.dims[..];
+    if dims.contains(&0) {
+        return None;
+    }
+    let (outputs, inputs, ends): (_, _, Box<dyn Fn(usize) -> [usize; 2]>) = match (&node.op, dims) {
+        (Op::Conv { groups, .. }, &[outputs, inputs, height, width]) if *groups > 0 && outputs % groups == 0 => {
+            let (taps, per_group) = (height * width, outputs / groups);
+            let ends = move |i| {
+                let output = i / (inputs * taps);
+                [output, output / per_group * inputs + i / taps % inputs]
+            };
+            (outputs, inputs * groups, Box::new(ends))
+        }
+        (Op::Gemm { transposed: true }, &[outputs, inputs]) => {
+            (outputs, inputs, Box::new(move |i| [i / inputs, i % inputs]))
+        }
+        (Op::Gemm { .. } | Op::MatMul, &[inputs, outputs]) => {
+            (outputs, inputs, Box::new(move |i| [i % outputs, i / outputs]))
+        }
+        _ => return None,
+    };
+    Some(Layer { node, outputs, inputs, ends })
+}
+
+/// Whether a node's result has its inputs' channels, each f times as large where they are so; f is positive.
+fn takes_along(graph: &Graph, node: &Node) -> bool {
+    match node.op {
+        Op::Add => node.inputs.iter().all(|input| !graph.initializers.contains_key(input)),
+        Op::MaxPool { .. } | Op::AveragePool { .. } | Op::GlobalAveragePool | Op::Resize { .. } => true,
+        Op::Flatten { .. } | Op::Reshape | Op::Activation(Activation::LeakyRelu { .. }) => true,
+        _ => Bounds::of(&node.op)
+            .is_some_and(|Bounds { low, high }| [0.0, f32::NEG_INFINITY].contains(&low) && high == f32::INFINITY),
+    }
+}
+
+fn common(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common(b, a % b) }
+}
+
+fn multiply(graph: &mut Graph, name: &str, factor: impl Fn(usize) -> f32) {
+    let Some(Data::F32(values)) = graph.initializers.get_mut(name).map(|constant| &mut constant.data) else { return };
     values.iter_mut().enumerate().for_each(|(i, value)| *value *= factor(i));
-    Some(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::{DType, Dim, Tensor, ValueInfo, Window};
+/// Which values go together.
+#[derive(Default)]
+struct Ties {
+    /// In the graph's order; whether it may be multiplied, and which others it is with: the same number.
+    values: Vec<(String, bool, usize)>,
+}
 
-    /// x (1×1×1) → conv to 2 channels → `between` → convolution of `groups` → y
-    fn graph(between: Op, groups: usize) -> Graph {
-        let window = Window { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads: [0; 4] };
-        let node = |name: &str, op, inputs: &[&str], output: &str| Node {
-            name: name.into(),
-            op,
-            inputs: inputs.iter().map(|i| i.to_string()).collect(),
-            outputs: vec![output.into()],
-        };
-        let value = |name: &str, channels| ValueInfo {
-            name: name.into(),
-            dtype: DType::F32,
-            shape: vec![Dim::Symbol("batch".into()), Dim::Fixed(channels), Dim::Fixed(1), Dim::Fixed(1)],
-        };
-        let constants = [
-            ("w", Tensor::f32(&[2, 1, 1, 1], vec![1.0, 0.25])),
-            ("b", Tensor::f32(&[2], vec![0.5, 0.125])),
-            ("v", Tensor::f32(&[2, 2 / groups, 1, 1], vec![2.0; 4 / groups])),
-        ];
-        Graph {
-            name: "pair".into(),
-            nodes: vec![
-                node("first", Op::Conv { window, groups: 1 }, &["x", "w", "b"], "c"),
-                node("act", between, &["c"], "r"),
-                node("second", Op::Conv { window, groups }, &["r", "v"], "y"),
-            ],
-            inputs: vec![value("x", 1)],
-            outputs: vec![value("y", 2)],
-            initializers: constants.map(|(name, tensor)| (name.to_string(), tensor)).into(),
-            ..Graph::default()
-        }
+impl Ties {
+    fn know(&mut self, value: &str) {
+        self.number(value);
     }
 
-    #[test]
-    fn channels_are_brought_together_and_taken_apart() {
-        for (groups, share) in [(2, 1.0f32), (1, 0.5)] {
-            let graph = graph(Op::Relu, groups);
-            let [pair] = &pairs(&graph)[..] else { panic!("one pair") };
-            assert_eq!((pair.value.as_str(), pair.is_depthwise), ("r", groups == 2));
-            let factors = pair.factors(&[1.0, 0.25]).unwrap();
-            assert_eq!(factors, [1.0, 4f32.powf(share)]);
-            let scaled = pair.apply(&graph, &factors).unwrap();
-            let values = |name: &str| scaled.initializers[name].as_f32().unwrap().to_vec();
-            assert_eq!(values("w"), [1.0, 0.25 * factors[1]]);
-            assert_eq!(values("b"), [0.5, 0.125 * factors[1]]);
-            let second = 2.0 / factors[1];
-            assert_eq!(values("v"), if groups == 2 { vec![2.0, second] } else { vec![2.0, second, 2.0, second] });
+    fn number(&mut self, value: &str) -> usize {
+        if let Some((_, _, number)) = self.values.iter().find(|(name, ..)| name == value) {
+            return *number;
         }
+        self.values.push((value.into(), true, self.values.len()));
+        self.values.len() - 1
     }
 
-    #[test]
-    fn what_is_not_homogeneous_or_even_already_stays() {
-        assert_eq!(pairs(&graph(Op::Clip { min: 0.0, max: 6.0 }, 2)), []);
-        let pair = &pairs(&graph(Op::Relu, 2))[0];
-        assert_eq!(pair.factors(&[1.0, 1.0]), None);
-        assert_eq!(pair.factors(&[1.0, 0.0]), None, "a dead channel");
-        assert_eq!(pair.apply(&graph(Op::Relu, 2), &[1.0; 3]), None);
-        let mut shared = graph(Op::Relu, 2);
-        shared.nodes[2].inputs[1] = "w".into();
-        assert_eq!(pairs(&shared), []);
+    fn tie(&mut self, one: &str, other: &str) {
+        let (from, to) = (self.number(other), self.number(one));
+        self.values.iter_mut().filter(|(.., number)| *number == from).for_each(|(.., number)| *number = to);
+    }
+
+    fn fix(&mut self, value: &str) {
+        self.number(value);
+        self.values.iter_mut().filter(|(name, ..)| name == value).for_each(|(_, is_free, _)| *is_free = false);
+    }
+
+    /// Those that may be multiplied, with those that go with them.
+    fn free(self) -> Vec<Vec<String>> {
+        let mut together: BTreeMap<usize, (bool, Vec<String>)> = BTreeMap::new();
+        for (name, is_free, number) in self.values {
+            let (all_free, names) = together.entry(number).or_insert((true, Vec::new()));
+            *all_free &= is_free;
+            names.push(name);
+        }
+        together.into_values().filter(|(all_free, _)| *all_free).map(|(_, names)| names).collect()
     }
 }

@@ -21,8 +21,7 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        let range = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
-        Self { exponent: -126, bins: vec![0; 2 * HALF], zeros: 0, range }
+        Self { exponent: -126, bins: vec![0; 2 * HALF], zeros: 0, range: Range::NOTHING }
     }
 }
 
@@ -34,8 +33,8 @@ impl Histogram {
             self.widen();
         }
         let per_unit = HALF as f64 / self.limit();
+        self.range = self.range.with(values);
         for &x in values {
-            self.range = Range { min: self.range.min.min(x), max: self.range.max.max(x) };
             if x == 0.0 {
                 self.zeros += 1;
             } else {

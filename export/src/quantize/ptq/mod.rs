@@ -21,8 +21,9 @@ mod weights;
 
 pub use apply::{quantize, supported};
 pub use calibrate::{CalibrateError, Calibration, calibrate, watched};
+pub use equalize::EQUALIZED;
 pub use explain::{LayerError, explain};
 pub use histogram::Histogram;
 pub use pixels::{Folded, fold};
 pub use score::Sqnr;
-pub use tune::{Choice, EQUALIZED, Samples, Tuned, tune};
+pub use tune::{Choice, Samples, Tuned, tune};

@@ -1,5 +1,6 @@
 //! What a layer reads, window by window: the mean product of each two taps.
 
+use super::equalize;
 use crate::graph::Window;
 
 /// Most taps of a window whose products are kept: 1024² numbers are 8 MB.
@@ -53,8 +54,6 @@ impl View {
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
     pub view: View,
-    /// The largest magnitude of each channel.
-    pub peaks: Vec<f32>,
     /// Inputs seen.
     pub inputs: usize,
     /// Windows seen of them, in each group.
@@ -68,17 +67,12 @@ impl Moments {
     pub fn new(view: View) -> Self {
         let (taps, groups) = (view.taps(), view.groups);
         let kept = if taps <= MAX_TAPS { groups * taps * taps } else { 0 };
-        let peaks = vec![0.0; view.input[0]];
-        Self { view, peaks, inputs: 0, windows: 0, products: vec![0.0; kept] }
+        Self { view, inputs: 0, windows: 0, products: vec![0.0; kept] }
     }
 
     /// Takes in one input at up to `positions` pixels, spread evenly, other ones for each `turn`.
     pub fn observe(&mut self, image: &[f32], positions: usize, turn: usize) {
         let (taps, all) = (self.view.taps(), self.view.positions());
-        let plane = (self.view.input[1] * self.view.input[2]).max(1);
-        for (peak, values) in self.peaks.iter_mut().zip(image.chunks_exact(plane)) {
-            *peak = values.iter().fold(*peak, |peak, x| peak.max(x.abs()));
-        }
         self.inputs += 1;
         let stride = all.div_ceil(positions.max(1)).max(1);
         let mut window = Vec::with_capacity(taps);
@@ -100,14 +94,12 @@ impl Moments {
 
     /// What would have been seen of inputs whose channels are multiplied by `factors`.
     pub fn scaled(&self, factors: &[f32]) -> Self {
-        let (taps, groups) = (self.view.taps(), self.view.groups.max(1));
+        let (taps, groups, channels) = (self.view.taps(), self.view.groups.max(1), self.view.input[0]);
         let kernel = self.view.window.kernel[0] * self.view.window.kernel[1];
-        let per_group = self.view.input[0] / groups;
         let factor = |group: usize, tap: usize| {
-            factors.get(group * per_group + tap / kernel.max(1)).map_or(1.0, |&factor| f64::from(factor))
+            f64::from(equalize::of(factors, group * (channels / groups) + tap / kernel.max(1), channels))
         };
         let mut scaled = self.clone();
-        scaled.peaks.iter_mut().zip(factors).for_each(|(peak, factor)| *peak *= factor);
         for (i, sum) in scaled.products.iter_mut().enumerate() {
             let (group, of) = (i / (taps * taps), i % (taps * taps));
             *sum *= factor(group, of / taps) * factor(group, of % taps);
@@ -161,7 +153,7 @@ mod tests {
         let mut doubled = Moments::new(view(2));
         doubled.observe(&channels, 4, 0);
         let scaled = moments.scaled(&[1.0, 2.0]);
-        assert_eq!((scaled.products, scaled.peaks), (doubled.products, vec![4.0, 16.0]));
+        assert_eq!(scaled.products, doubled.products);
         let mut some = Moments::new(view(2));
         some.observe(&IMAGE, 1, 0);
         assert_eq!((some.products(0).unwrap()[1], some.inputs), (2.0, 1), "the first window alone");

@@ -10,7 +10,7 @@ use super::{
     CalibrateError,
     draft::Draft,
     end::{self, End, Side},
-    equalize,
+    equalize::{self, Group},
     judge::Judge,
     score::{Gain, Sqnr},
     watched,
@@ -33,10 +33,6 @@ const ENOUGH_FOR_RANGES: usize = 64;
 const ROOM_DB: f64 = 0.3;
 /// Ends of a range that may do no good, one after the other, before narrower ones are not tried.
 const PATIENCE: usize = 2;
-
-/// The key of an int8 file's metadata under which the values stand, with commas between, whose channels were multiplied: they are not the
-/// float file's, value by value.
-pub const EQUALIZED: &str = "quantization.equalized";
 
 /// Which inputs the choices are made from and by.
 #[derive(Debug, Clone, Copy)]
@@ -100,13 +96,10 @@ pub fn tune(graph: &Graph, samples: &Samples, done: &dyn Fn(&str)) -> Result<Tun
         done(&value);
     }
     let judged = tuning.sqnr();
-    let Tuning { drafts, whole, equalized, choices, .. } = tuning;
+    let Tuning { drafts, whole, choices, .. } = tuning;
     let draft = whole.as_ref().unwrap_or_else(|| &drafts[0].0);
-    let mut network = draft.network()?;
-    if !equalized.is_empty() {
-        network.metadata.insert(EQUALIZED.into(), equalized.join(","));
-    }
-    Ok(Tuned { graph: Graph::clone(&draft.graph), network, ranges: draft.recipe.ranges.clone(), choices, judged })
+    let (graph, ranges) = (Graph::clone(&draft.graph), draft.recipe.ranges.clone());
+    Ok(Tuned { graph, network: draft.network()?, ranges, choices, judged })
 }
 
 /// A change that a draft may take: the draft with it, or none where there is nothing to change.
@@ -122,8 +115,6 @@ struct Tuning<'s> {
     signals: Rc<[f64]>,
     /// Energy of their error.
     errors: Vec<f64>,
-    /// The values whose channels have been multiplied.
-    equalized: Vec<String>,
     choices: Vec<Choice>,
 }
 
@@ -147,8 +138,8 @@ impl<'s> Tuning<'s> {
         }
         let whole = if parts == 1 { None } else { Some(Draft::new(graph, samples, calibration)?) };
         let signals = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
-        let (errors, equalized, choices) = (Vec::new(), Vec::new(), Vec::new());
-        let mut tuning = Self { drafts, whole, signals, errors, equalized, choices };
+        let (errors, choices) = (Vec::new(), Vec::new());
+        let mut tuning = Self { drafts, whole, signals, errors, choices };
         tuning.errors = tuning.judged()?;
         tuning.note("", "min–max, nearest steps".into(), 0.0);
         Ok(tuning)
@@ -248,16 +239,19 @@ impl<'s> Tuning<'s> {
         Ok(())
     }
 
-    /// Brings the channels of tensors between two convolutions to one range, one tensor after the other.
+    /// Brings the channels of values to one range: of all groups, or of those where that is a gain.
     fn equalize(&mut self) -> Result<(), CalibrateError> {
         let before = self.clone();
-        for pair in equalize::pairs(&self.fullest().graph) {
-            if self.accept(&pair.value, "channels equalized", &|draft| draft.equalized(&pair))? {
-                self.equalized.push(pair.value);
+        let groups = equalize::groups(&self.fullest().graph)?;
+        if !self.equalize_groups("", &groups)? {
+            let mut is_any = false;
+            for group in groups {
+                let value = group.values.last().cloned().unwrap_or_default();
+                is_any |= self.equalize_groups(&value, &[group])?;
             }
-        }
-        if self.equalized.is_empty() {
-            return Ok(());
+            if !is_any {
+                return Ok(());
+            }
         }
         for draft in self.drafts.iter_mut().map(|(draft, _)| draft).chain(&mut self.whole) {
             *draft = draft.surveyed()?;
@@ -268,6 +262,15 @@ impl<'s> Tuning<'s> {
             *self = before;
         }
         Ok(())
+    }
+
+    fn equalize_groups(&mut self, of: &str, groups: &[Group]) -> Result<bool, CalibrateError> {
+        for (share, what) in [(1.0, "channels equalized"), (0.5, "channels brought nearer to each other")] {
+            if self.accept(of, what, &|draft| draft.equalized(groups, share))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Chooses both ends of a value's range, where there was no need to widen it.
