@@ -217,3 +217,142 @@ impl Ties {
         together.into_values().filter(|(all_free, _)| *all_free).map(|(_, names)| names).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        graph::{DType, Dim, Tensor, ValueInfo, Window},
+        validate::tract::Runner,
+    };
+
+    const POINT: Window = Window { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads: [0; 4] };
+
+    fn conv(name: &str, groups: usize, input: &str, weights: &str) -> Node {
+        Node::new(name, Op::Conv { window: POINT, groups }, &[input, weights], &format!("{name}.out"))
+    }
+
+    /// x (2×1×2) → `nodes`.
+    fn graph(nodes: Vec<Node>, constants: &[(&str, &[usize], &[f32])]) -> Graph {
+        let constant =
+            |&(name, dims, values): &(&str, &[usize], &[f32])| (name.into(), Tensor::f32(dims, values.to_vec()));
+        let value = |name: &str, extents: &[usize]| ValueInfo {
+            name: name.into(),
+            dtype: DType::F32,
+            shape: [Dim::Symbol("batch".into())].into_iter().chain(extents.iter().map(|&e| Dim::Fixed(e))).collect(),
+        };
+        let last = nodes[nodes.len() - 1].outputs[0].clone();
+        Graph {
+            name: "tiny".into(),
+            nodes,
+            inputs: vec![value("x", &[2, 1, 2])],
+            outputs: vec![value(&last, &[])],
+            initializers: constants.iter().map(constant).collect(),
+            ..Graph::default()
+        }
+    }
+
+    /// conv a → relu → depthwise b, whose results are added and flattened for a linear layer with a bias.
+    fn residual() -> Graph {
+        graph(
+            vec![
+                conv("a", 1, "x", "a.w"),
+                Node::new("relu", Op::Relu, &["a.out"], "r"),
+                conv("b", 2, "r", "b.w"),
+                Node::new("sum", Op::Add, &["b.out", "r"], "s"),
+                Node::new("flatten", Op::Flatten { axis: 1 }, &["s"], "f"),
+                Node::new("fc", Op::Gemm { transposed: true }, &["f", "fc.w"], "y"),
+            ],
+            &[
+                ("a.w", &[2, 2, 1, 1], &[1.0, 2.0, 0.25, 0.5]),
+                ("b.w", &[2, 1, 1, 1], &[3.0, 5.0]),
+                ("fc.w", &[1, 4], &[1.0, -1.0, 2.0, 4.0]),
+            ],
+        )
+    }
+
+    fn weights(graph: &Graph, name: &str) -> Vec<f32> {
+        graph.initializers[name].as_f32().unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_residual_branch_goes_together() {
+        let mut graph = residual();
+        let [group] = &groups(&graph).unwrap()[..] else { panic!("one group") };
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(group.values, names(&["a.out", "r", "b.out", "s", "f"]));
+        assert_eq!((&group.makers, &group.readers), (&names(&["a", "b"]), &names(&["b", "fc"])));
+        assert_eq!(group.channels, 2, "of a flattened map two values each");
+
+        let answers =
+            |graph: &Graph| Runner::with_values(graph, &["y"], 1).unwrap().run(&[0.5, -1.0, 2.0, 3.0]).unwrap();
+        let before = answers(&graph);
+        group.apply(&mut graph, &[1.0, 4.0]);
+        assert_eq!(answers(&graph), before);
+        assert_eq!(weights(&graph, "a.w"), [1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(weights(&graph, "b.w"), [3.0, 5.0], "read and made four times as large");
+        assert_eq!(weights(&graph, "fc.w"), [1.0, -1.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn linear_layers_stored_either_way() {
+        for op in [Op::Gemm { transposed: false }, Op::MatMul] {
+            let mut graph = graph(
+                vec![
+                    Node::new("flatten", Op::Flatten { axis: 1 }, &["x"], "f"),
+                    Node::new("first", Op::Gemm { transposed: false }, &["f", "w", "b"], "h"),
+                    Node::new("second", op, &["h", "v"], "y"),
+                ],
+                &[("w", &[4, 2], &[1.0; 8]), ("b", &[1, 2], &[1.0, 0.5]), ("v", &[2, 2], &[1.0, 2.0, 3.0, 4.0])],
+            );
+            let [group] = &groups(&graph).unwrap()[..] else { panic!("one group") };
+            group.apply(&mut graph, &[1.0, 2.0]);
+            assert_eq!(weights(&graph, "w"), [1.0, 2.0].repeat(4));
+            assert_eq!(weights(&graph, "b"), [1.0, 1.0]);
+            assert_eq!(weights(&graph, "v"), [1.0, 2.0, 1.5, 2.0]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_multiplied_holds_all_that_goes_with_it() {
+        let none = |graph: &Graph| assert_eq!(groups(graph).unwrap(), []);
+        let mut clipped = residual();
+        clipped.nodes[1].op = Op::Clip { min: 0.0, max: 6.0 };
+        none(&clipped);
+        let mut shared = residual();
+        shared.initializers.insert("bias".into(), Tensor::f32(&[2], vec![1.0; 2]));
+        for layer in [0, 2] {
+            shared.nodes[layer].inputs.push("bias".into());
+        }
+        none(&shared);
+        // The sum is with the input, whose values are as they are.
+        let mut fixed = residual();
+        fixed.nodes[3].inputs[1] = "x".into();
+        let [group] = &groups(&fixed).unwrap()[..] else { panic!("one group") };
+        assert_eq!(
+            (&group.values[..], &group.makers[..], &group.readers[..]),
+            (&["a.out".into(), "r".into()][..], &["a".into()][..], &["b".into()][..])
+        );
+        // An output is what it is.
+        let mut seen = residual();
+        seen.outputs.push(ValueInfo { name: "s".into(), ..seen.outputs[0].clone() });
+        none(&seen);
+    }
+
+    #[test]
+    fn factors_fill_the_range_in_which_a_channel_uses_most() {
+        let [group] = &groups(&residual()).unwrap()[..] else { panic!("one group") };
+        let range = |min, max| Range { min, max };
+        let seen = |r: [Range; 2], s: [Range; 2]| {
+            BTreeMap::from([("r".to_string(), r.to_vec()), ("s".to_string(), s.to_vec())])
+        };
+        // 1/16 of the one, 1/4 of the other's negative side.
+        let uneven = seen([range(0.0, 8.0), range(0.0, 0.5)], [range(-2.0, 8.0), range(-0.5, 1.0)]);
+        assert_eq!(group.factors(&uneven, 1.0).unwrap(), [1.0, 4.0]);
+        assert_eq!(group.factors(&uneven, 0.5).unwrap(), [1.0, 2.0]);
+        let even = seen([range(0.0, 8.0), range(0.0, 7.5)], [range(0.0, 1.0); 2]);
+        assert_eq!(group.factors(&even, 1.0), None);
+        let dead = seen([range(0.0, 8.0), range(0.0, 0.0)], [range(0.0, 1.0), range(0.0, 0.0)]);
+        assert_eq!(group.factors(&dead, 1.0), None);
+    }
+}

@@ -4,7 +4,7 @@
 //! weights are rounded, channels between two convolutions, where ranges may end early. A change stays where it brings the int8 logits,
 //! as the engine computes them, nearer to the float ones, by more than chance, on inputs that the judged network was not made from.
 //! Where inputs are few they judge in turns: each change is made to drafts of the network that leave a part of the inputs out,
-//! judged by these, and then made to the network of all inputs.
+//! judged by these, and then made to the network of all inputs. Where ranges end early is judged by that network too.
 
 use super::{
     CalibrateError,
@@ -91,15 +91,14 @@ pub fn tune(graph: &Graph, samples: &Samples, done: &dyn Fn(&str)) -> Result<Tun
     }
     tuning.round_weights()?;
     tuning.equalize()?;
+    tuning.judge_whole(graph, samples)?;
     for value in watched(graph) {
         tuning.narrow(&value)?;
         done(&value);
     }
-    let judged = tuning.sqnr();
-    let Tuning { drafts, whole, choices, .. } = tuning;
-    let draft = whole.as_ref().unwrap_or_else(|| &drafts[0].0);
+    let (draft, judged) = (tuning.fullest(), tuning.sqnr());
     let (graph, ranges) = (Graph::clone(&draft.graph), draft.recipe.ranges.clone());
-    Ok(Tuned { graph, network: draft.network()?, ranges, choices, judged })
+    Ok(Tuned { graph, network: draft.network()?, ranges, choices: tuning.choices, judged })
 }
 
 /// A change that a draft may take: the draft with it, or none where there is nothing to change.
@@ -111,10 +110,12 @@ struct Tuning<'s> {
     drafts: Vec<(Draft<'s>, Rc<Judge>)>,
     /// What is made from all of calibration, where no judged draft is.
     whole: Option<Draft<'s>>,
-    /// Energy of the float logits of every input that judges.
+    /// Energy of the float logits of every input that judges, draft by draft.
     signals: Rc<[f64]>,
     /// Energy of their error.
     errors: Vec<f64>,
+    /// How many of these are of drafts that had not seen the input; the first ones.
+    unseen: usize,
     choices: Vec<Choice>,
 }
 
@@ -137,17 +138,31 @@ impl<'s> Tuning<'s> {
             drafts.push((Draft::new(graph, samples, &others)?, Rc::new(judge)));
         }
         let whole = if parts == 1 { None } else { Some(Draft::new(graph, samples, calibration)?) };
-        let signals = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
-        let (errors, choices) = (Vec::new(), Vec::new());
-        let mut tuning = Self { drafts, whole, signals, errors, choices };
+        let signals: Rc<[f64]> = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
+        let (unseen, errors, choices) = (signals.len(), Vec::new(), Vec::new());
+        let mut tuning = Self { drafts, whole, signals, errors, unseen, choices };
         tuning.errors = tuning.judged()?;
         tuning.note("", "min–max, nearest steps".into(), 0.0);
         Ok(tuning)
     }
 
-    /// The draft that has seen the most.
+    /// The draft that has seen the most, which is written in the end.
     fn fullest(&self) -> &Draft<'s> {
-        self.whole.as_ref().unwrap_or_else(|| &self.drafts[0].0)
+        self.whole.as_ref().unwrap_or_else(|| &self.drafts[self.drafts.len() - 1].0)
+    }
+
+    /// Lets what is made from all of calibration be judged as well, by the inputs that it was made from. How errors add up or cancel
+    /// differs from draft to draft, and it is this one that is written; where a range ends leaves little to be learnt by heart.
+    fn judge_whole(&mut self, graph: &Graph, samples: &Samples) -> Result<(), CalibrateError> {
+        if self.drafts.is_empty() {
+            return Ok(());
+        }
+        let Some(whole) = self.whole.take() else { return Ok(()) };
+        let judge = Judge::new(graph, samples.inputs.read(samples.judging.iter().copied())?)?;
+        self.signals = self.signals.iter().copied().chain(judge.signals()).collect();
+        self.errors.extend(judge.errors(&whole.network()?)?);
+        self.drafts.push((whole, Rc::new(judge)));
+        Ok(())
     }
 
     /// The error of each input that judges.
@@ -159,9 +174,10 @@ impl<'s> Tuning<'s> {
         Ok(errors)
     }
 
-    /// None without judges.
+    /// By inputs that the judged drafts had not seen; none without.
     fn sqnr(&self) -> Option<Sqnr> {
-        (!self.drafts.is_empty()).then(|| Sqnr::of(&self.signals, &self.errors))
+        let (signals, errors) = (&self.signals[..self.unseen], &self.errors[..self.unseen]);
+        (!self.drafts.is_empty()).then(|| Sqnr::of(signals, errors))
     }
 
     /// Every draft with a change; none where that changes none.
