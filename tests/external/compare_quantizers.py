@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two quantizers on the same float networks and calibration inputs: ONNX Runtime's quantize_static and `export quantize`.
 
-    cargo build --release && python3 tests/external/compare_quantizers.py [--mlperf FOLDER] [--counts 8,16,32,64,256]
+    cargo build --release && python3 tests/external/compare_quantizers.py [--mlperf FOLDER] [--counts 8,16,32,64,256 | --draws 10]
 
 ONNX Runtime: QDQ, int8 activations, int8 weights per channel, min-max ranges, its file run by itself with graph optimizations off.
 Ours: `export quantize` as it comes, the file planned and run by the engine on this machine. Both are given the same calibration
@@ -10,6 +10,7 @@ stay, and, with $MNIST_DIR, accuracy on MNIST's 10,000 test images.
 The networks of MLPerf Tiny come from --mlperf, with the int8 TFLite reference's answers where the folder has them.
 
 With --counts: SQNR by the number of calibration inputs instead, also of untrained networks of the kind of YOLO and MobileNetV2.
+With --draws: MNIST's networks quantized from so many random draws of 512 training images; mean and standard deviation over these.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import pathlib
 import tempfile
 
 from common import (
-    accuracy, blobs, export, in_engine, in_onnxruntime, networks, np, onnx, ort, processor, quantized_by_onnxruntime, sqnr_db,
+    accuracy, blobs, export, in_engine, in_onnxruntime, mnist, networks, np, onnx, ort, processor, quantized_by_onnxruntime, sqnr_db,
 )  # fmt: skip
 
 # It gives back its input.
@@ -161,14 +162,41 @@ def by_counts(mlperf, counts):
         print("| " + " | ".join([name, *cells, *["–"] * sizes.count(None)]) + " |", flush=True)
 
 
+def by_draws(draws):
+    training, (images, labels) = mnist("train", 55_000)[0], mnist("test", 10_000)
+    print("| network | quantizer | SQNR, dB | accuracy | classes not the float network's |")
+    print("|---|---|---|---|---|")
+    for name, model, *_ in networks(None):
+        found = {"ONNX Runtime": [], "`export quantize`": []}
+        with tempfile.TemporaryDirectory() as folder:
+            reference, path = pathlib.Path(folder, "reference.onnx"), pathlib.Path(folder, "int8.onnx")
+            onnx.save(model, reference)
+            real = in_onnxruntime(reference, images)
+            for draw in range(draws):
+                calibration = training[np.random.default_rng(draw).choice(len(training), 512, replace=False)]
+                theirs = in_onnxruntime(quantized_by_onnxruntime(model, calibration, path), images)
+                ours = in_engine(quantized_by_export(model, calibration, path), images)
+                for answers, figures in zip((theirs, ours), found.values()):
+                    changed = np.sum(answers.argmax(1) != real.argmax(1))
+                    figures.append((sqnr_db(real, answers), 100 * accuracy(answers, labels), changed))
+        for quantizer, figures in found.items():
+            (db, percent, changed), (db_sd, percent_sd, changed_sd) = np.mean(figures, 0), np.std(figures, 0, ddof=1)
+            cells = [f"{db:.1f} ± {db_sd:.1f}", f"{percent:.3f} ± {percent_sd:.3f} %", f"{changed:.1f} ± {changed_sd:.1f}"]
+            first = f"{name} (float {accuracy(real, labels):.2%})"
+            print("| " + " | ".join([first, quantizer, *cells]) + " |", flush=True)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--mlperf", metavar="FOLDER", help="the MLPerf Tiny networks with their .npy")
     arguments.add_argument("--counts", metavar="N,N", help="the table by numbers of calibration inputs")
+    arguments.add_argument("--draws", type=int, metavar="N", help="MNIST by so many draws of calibration images; needs $MNIST_DIR")
     options = arguments.parse_args()
     print(f"ONNX Runtime {ort.__version__} on {processor()}\n")
     if options.counts:
         return by_counts(options.mlperf, [int(count) for count in options.counts.split(",")])
+    if options.draws:
+        return by_draws(options.draws)
     print("| network | inputs | ONNX Runtime, dB | classes | `export quantize`, dB | classes | TFLite, dB | classes |")
     print("|---|---|---|---|---|---|---|---|")
     for name, model, calibration, inputs, labels in networks(options.mlperf):

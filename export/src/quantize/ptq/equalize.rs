@@ -42,10 +42,12 @@ pub(super) fn groups(graph: &Graph) -> Result<Vec<Group>, QuantizeError> {
     for node in &graph.nodes {
         let reads = node.inputs.iter().filter(|name| !name.is_empty() && !graph.initializers.contains_key(*name));
         let values: Vec<&str> = reads.chain(&node.outputs).map(String::as_str).collect();
-        match node {
-            _ if layer(graph, node).is_some() => values.iter().for_each(|value| ties.know(value)),
-            _ if takes_along(graph, node) => values.windows(2).for_each(|pair| ties.tie(pair[0], pair[1])),
-            _ => values.iter().for_each(|value| ties.fix(value)),
+        if layer(graph, node).is_some() {
+            values.iter().for_each(|value| ties.add(value));
+        } else if takes_along(graph, node) {
+            values.windows(2).for_each(|pair| ties.tie(pair[0], pair[1]));
+        } else {
+            values.iter().for_each(|value| ties.fix(value));
         }
     }
     let mut groups = Vec::new();
@@ -94,8 +96,8 @@ impl Group {
 
     /// Multiplies the values' channels; the graph computes what it did.
     pub fn apply(&self, graph: &mut Graph, factors: &[f32]) {
-        for index in 0..graph.nodes.len() {
-            let node = graph.nodes[index].clone();
+        let concerned = |node: &&Node| self.makers.contains(&node.name) || self.readers.contains(&node.name);
+        for node in graph.nodes.iter().filter(concerned).cloned().collect::<Vec<_>>() {
             let Some(Layer { outputs, inputs, ends, .. }) = layer(graph, &node) else { continue };
             if self.makers.contains(&node.name) {
                 multiply(graph, &node.inputs[1], |i| of(factors, ends(i)[0], outputs));
@@ -179,42 +181,49 @@ fn multiply(graph: &mut Graph, name: &str, factor: impl Fn(usize) -> f32) {
 /// Which values go together.
 #[derive(Default)]
 struct Ties {
-    /// In the graph's order; whether it may be multiplied, and which others it is with: the same number.
-    values: Vec<(String, bool, usize)>,
+    /// In the graph's order.
+    values: Vec<Tied>,
+}
+
+struct Tied {
+    name: String,
+    /// Whether it may be multiplied.
+    is_free: bool,
+    /// The same for values that go together.
+    number: usize,
 }
 
 impl Ties {
-    fn know(&mut self, value: &str) {
-        self.number(value);
-    }
-
-    fn number(&mut self, value: &str) -> usize {
-        if let Some((_, _, number)) = self.values.iter().find(|(name, ..)| name == value) {
-            return *number;
-        }
-        self.values.push((value.into(), true, self.values.len()));
-        self.values.len() - 1
-    }
-
-    fn tie(&mut self, one: &str, other: &str) {
-        let (from, to) = (self.number(other), self.number(one));
-        self.values.iter_mut().filter(|(.., number)| *number == from).for_each(|(.., number)| *number = to);
+    fn add(&mut self, value: &str) {
+        self.entry(value);
     }
 
     fn fix(&mut self, value: &str) {
-        self.number(value);
-        self.values.iter_mut().filter(|(name, ..)| name == value).for_each(|(_, is_free, _)| *is_free = false);
+        self.entry(value).is_free = false;
+    }
+
+    fn tie(&mut self, one: &str, other: &str) {
+        let (to, from) = (self.entry(one).number, self.entry(other).number);
+        self.values.iter_mut().filter(|value| value.number == from).for_each(|value| value.number = to);
+    }
+
+    fn entry(&mut self, value: &str) -> &mut Tied {
+        let number = self.values.len();
+        let known = self.values.iter().position(|tied| tied.name == value);
+        if known.is_none() {
+            self.values.push(Tied { name: value.into(), is_free: true, number });
+        }
+        &mut self.values[known.unwrap_or(number)]
     }
 
     /// Those that may be multiplied, with those that go with them.
     fn free(self) -> Vec<Vec<String>> {
-        let mut together: BTreeMap<usize, (bool, Vec<String>)> = BTreeMap::new();
-        for (name, is_free, number) in self.values {
-            let (all_free, names) = together.entry(number).or_insert((true, Vec::new()));
-            *all_free &= is_free;
-            names.push(name);
+        let mut together: BTreeMap<usize, Vec<Tied>> = BTreeMap::new();
+        for value in self.values {
+            together.entry(value.number).or_default().push(value);
         }
-        together.into_values().filter(|(all_free, _)| *all_free).map(|(_, names)| names).collect()
+        let free = together.into_values().filter(|values| values.iter().all(|value| value.is_free));
+        free.map(|values| values.into_iter().map(|value| value.name).collect()).collect()
     }
 }
 
