@@ -32,8 +32,8 @@ const EXPLAINED: usize = 16;
   export quantize kws.onnx --calibration spectra.npy --explain
   export quantize net.onnx --calibration photos/ --input-mean 0.485,0.456,0.406 --input-std 0.229,0.224,0.225
 
-Every choice is made by measurement: from plain min–max ranges on, the rounding of weights, the scales of channels between two
-convolutions and both ends of each range are changed one at a time, and what brings the int8 logits, computed by the engine as on the
+Every choice is made by measurement: from plain min–max ranges on, the rounding of weights, how large channels that share a scale
+are and both ends of each range are changed one at a time, and what brings the int8 logits, computed by the engine as on the
 chip, nearer to the float ones by more than chance stays. Where no inputs are left beside the --limit to calibrate with, these judge in
 turns, by networks made without them: all inputs that there are serve for both.
 

@@ -162,6 +162,13 @@ fn divergence(plan: &Plan, id: usize, image: usize, expected: &Map, found: &Map,
     Some(Divergence { image, channel, row, column, expected: e, found: f, values: all.len(), cause })
 }
 
+/// What a value's channels are multiplied by in the int8 network, nothing where they are not; none where the file says it wrongly.
+fn factors(int8: &Graph, value: &str, channels: usize) -> Option<Vec<f32>> {
+    let Some(text) = int8.metadata.get(&format!("{EQUALIZED}{value}")) else { return Some(Vec::new()) };
+    let factors: Vec<f32> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+    (factors.len() == channels && factors.iter().all(|f| f.is_finite() && *f > 0.0)).then_some(factors)
+}
+
 /// The float network's values for those of the plan's tensors that it has.
 struct Float {
     runner: Runner,
@@ -175,11 +182,9 @@ impl Float {
         let has = |name: &str, len: usize| shapes.get(name).and_then(shape::sample_len) == Some(len);
         let tensors = isolated.tensors().iter().enumerate().skip(1);
         let known = tensors.filter(|(_, tensor)| has(&tensor.name, tensor.shape.iter().product()));
-        let factors = |name: &str| {
-            let text = int8.metadata.get(&format!("{EQUALIZED}{name}")).map_or("", String::as_str);
-            text.split_whitespace().filter_map(|factor| factor.parse().ok()).collect()
-        };
-        let known = known.map(|(id, tensor)| ((id, factors(&tensor.name)), tensor.name.as_str()));
+        let known = known.filter_map(|(id, tensor)| {
+            Some(((id, factors(int8, &tensor.name, tensor.shape[0])?), tensor.name.as_str()))
+        });
         let (tensors, names): (Vec<_>, Vec<_>) = known.unzip();
         Ok(Self { runner: Runner::with_values(graph, &names, 1)?, tensors })
     }

@@ -115,7 +115,9 @@ impl<'r> Report<'r> {
             );
         };
         let turns = if self.in_turns { ", in turns by networks made without them" } else { "" };
-        let judged = format!("judged by {inputs} inputs in the engine{turns}: SQNR of the logits");
+        let machine =
+            if self.tuned.in_engine { "the engine" } else { "tract, as the engine has no plan for this network" };
+        let judged = format!("judged by {inputs} inputs in {machine}{turns}: SQNR of the logits");
         if self.tuned.choices.iter().all(|choice| choice.gain_db == 0.0) {
             let warning =
                 format!("warning: on {inputs} inputs no choice gained more than chance, {PLAIN}; more inputs may tell");

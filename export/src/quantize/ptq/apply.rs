@@ -3,6 +3,7 @@
 use super::{
     calibrate::known_affine,
     constants::Constants,
+    equalize::EQUALIZED,
     rounding::Rounded,
     sites::{Site, sites},
     weights,
@@ -86,6 +87,8 @@ fn is_supported(graph: &Graph, node: &Node) -> bool {
 
 fn metadata(graph: &Graph) -> BTreeMap<String, String> {
     let mut metadata = graph.metadata.clone();
+    // Of another network, which this one was made from.
+    metadata.retain(|key, _| !key.starts_with(EQUALIZED));
     metadata.insert("quantization".into(), "activations int8 per tensor, weights int8 per output channel".into());
     let left_off: Vec<&str> =
         graph.nodes.iter().filter(|node| is_left_off(graph, node)).map(|node| node.op.name()).collect();

@@ -220,7 +220,7 @@ impl Survey {
                 channels
                     .iter_mut()
                     .enumerate()
-                    .for_each(|(i, seen)| *seen = seen.scaled(equalize::of(factors, i, count)));
+                    .for_each(|(i, seen)| *seen = seen.scaled(equalize::factor_of(factors, i, count)));
             }
         }
         for layer in self.layers.iter_mut().filter(|layer| group.readers.contains(&layer.name)) {

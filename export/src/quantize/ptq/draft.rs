@@ -29,7 +29,7 @@ pub(super) struct Draft<'s> {
     /// Ends of ranges that are not where the values seen end.
     ends: BTreeMap<(String, Side), End>,
     /// What the channels of values were multiplied by.
-    factors: Vec<(Vec<String>, Vec<f32>)>,
+    factors: BTreeMap<String, Rc<[f32]>>,
     samples: &'s Samples<'s>,
     /// What it is made from, of the samples.
     numbers: Rc<[usize]>,
@@ -39,7 +39,7 @@ impl<'s> Draft<'s> {
     /// Min–max ranges, but for an input whose range is known, and nearest steps.
     pub fn new(graph: &Graph, samples: &'s Samples<'s>, numbers: &[usize]) -> Result<Self, CalibrateError> {
         let (survey, graph) = (Rc::new(survey(graph, samples, numbers)?), Rc::new(graph.clone()));
-        let (recipe, ends, factors) = (Recipe::default(), BTreeMap::new(), Vec::new());
+        let (recipe, ends, factors) = (Recipe::default(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { graph, survey, recipe, ends, factors, samples, numbers: numbers.into() }.with_ranges())
     }
 
@@ -47,14 +47,10 @@ impl<'s> Draft<'s> {
     pub fn network(&self) -> Result<QuantGraph, QuantizeError> {
         let mut network = quantize_by(&self.graph, &self.recipe)?;
         for tensor in &network.tensors {
-            let groups = self.factors.iter().filter(|(values, _)| values.contains(&tensor.name));
-            let all: Vec<&[f32]> = groups.map(|(_, factors)| &factors[..]).collect();
-            if !all.is_empty() {
+            if let Some(factors) = self.factors.get(&tensor.name) {
                 let channels = tensor.shape[0];
-                let factor =
-                    |i| all.iter().map(|factors| equalize::of(factors, i, channels)).product::<f32>().to_string();
-                let text = (0..channels).map(factor).collect::<Vec<_>>().join(" ");
-                network.metadata.insert(format!("{EQUALIZED}{}", tensor.name), text);
+                let texts = (0..channels).map(|i| equalize::factor_of(factors, i, channels).to_string());
+                network.metadata.insert(format!("{EQUALIZED}{}", tensor.name), texts.collect::<Vec<_>>().join(" "));
             }
         }
         Ok(network)
@@ -110,10 +106,14 @@ impl<'s> Draft<'s> {
             for maker in &group.makers {
                 if let Some(Rounded { scales, .. }) = draft.recipe.weights.get_mut(maker) {
                     let outputs = scales.len();
-                    scales.iter_mut().enumerate().for_each(|(i, scale)| *scale *= equalize::of(&factors, i, outputs));
+                    scales
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, scale)| *scale *= equalize::factor_of(&factors, i, outputs));
                 }
             }
-            draft.factors.push((group.values.clone(), factors));
+            let factors: Rc<[f32]> = factors.into();
+            draft.factors.extend(group.values.iter().map(|value| (value.clone(), Rc::clone(&factors))));
             changed.extend(group.readers.iter().filter(|reader| draft.recipe.weights.contains_key(*reader)));
         }
         for layer in draft.survey.layers.iter().filter(|layer| changed.contains(&&layer.name)) {

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Channels grow no more than this: what lies so far below the largest says nothing.
+/// Channels grow no more than this: more would leave the readers' weights of that channel few steps.
 const LARGEST_FACTOR: f32 = 64.0;
 /// Channels that are so near to each other are even.
 const LEAST_FACTOR: f32 = 1.1;
@@ -50,11 +50,11 @@ pub(super) fn groups(graph: &Graph) -> Result<Vec<Group>, QuantizeError> {
             values.iter().for_each(|value| ties.fix(value));
         }
     }
+    let layers: Vec<Layer> = graph.nodes.iter().filter_map(|node| layer(graph, node)).collect();
     let mut groups = Vec::new();
     for values in ties.free() {
-        let layers = graph.nodes.iter().filter_map(|node| layer(graph, node));
         let (mut makers, mut readers, mut channels) = (Vec::new(), Vec::new(), 0);
-        for layer in layers {
+        for layer in &layers {
             if values.contains(&layer.node.outputs[0]) {
                 makers.push(layer.node.name.clone());
                 channels = common(channels, layer.outputs);
@@ -84,8 +84,8 @@ impl Group {
             let high = channels.iter().fold(0f32, |high, channel| high.max(channel.max));
             let part = |of: f32, whole: f32| if whole == 0.0 { 0.0 } else { (of / whole).max(0.0) };
             for (i, channel) in channels.iter().enumerate() {
-                let used = &mut used[i * self.channels / channels.len()];
-                *used = used.max(part(channel.min, low)).max(part(channel.max, high));
+                let most = &mut used[i * self.channels / channels.len()];
+                *most = most.max(part(channel.min, low)).max(part(channel.max, high));
             }
         }
         // A dead channel has nothing to gain.
@@ -100,20 +100,20 @@ impl Group {
         for node in graph.nodes.iter().filter(concerned).cloned().collect::<Vec<_>>() {
             let Some(Layer { outputs, inputs, ends, .. }) = layer(graph, &node) else { continue };
             if self.makers.contains(&node.name) {
-                multiply(graph, &node.inputs[1], |i| of(factors, ends(i)[0], outputs));
+                multiply(graph, &node.inputs[1], |i| factor_of(factors, ends(i)[0], outputs));
                 if let Some(bias) = node.input(2) {
-                    multiply(graph, bias, |i| of(factors, i % outputs, outputs));
+                    multiply(graph, bias, |i| factor_of(factors, i % outputs, outputs));
                 }
             }
             if self.readers.contains(&node.name) {
-                multiply(graph, &node.inputs[1], |i| of(factors, ends(i)[1], inputs).recip());
+                multiply(graph, &node.inputs[1], |i| factor_of(factors, ends(i)[1], inputs).recip());
             }
         }
     }
 }
 
 /// The factor for a channel of `channels`, of which several may have one in common.
-pub(super) fn of(factors: &[f32], channel: usize, channels: usize) -> f32 {
+pub(super) fn factor_of(factors: &[f32], channel: usize, channels: usize) -> f32 {
     factors[channel * factors.len() / channels]
 }
 
@@ -164,8 +164,9 @@ fn takes_along(graph: &Graph, node: &Node) -> bool {
         Op::Add => node.inputs.iter().all(|input| !graph.initializers.contains_key(input)),
         Op::MaxPool { .. } | Op::AveragePool { .. } | Op::GlobalAveragePool | Op::Resize { .. } => true,
         Op::Flatten { .. } | Op::Reshape | Op::Activation(Activation::LeakyRelu { .. }) => true,
-        _ => Bounds::of(&node.op)
-            .is_some_and(|Bounds { low, high }| [0.0, f32::NEG_INFINITY].contains(&low) && high == f32::INFINITY),
+        _ => Bounds::of(&node.op).is_some_and(|Bounds { low, high }| {
+            [0.0, f32::NEG_INFINITY].contains(&low) && [0.0, f32::INFINITY].contains(&high)
+        }),
     }
 }
 
@@ -328,6 +329,9 @@ mod tests {
         let mut clipped = residual();
         clipped.nodes[1].op = Op::Clip { min: 0.0, max: 6.0 };
         none(&clipped);
+        let mut negative = residual();
+        negative.nodes[1].op = Op::Clip { min: f32::NEG_INFINITY, max: 0.0 };
+        assert_eq!(groups(&negative).unwrap().len(), 1);
         let mut shared = residual();
         shared.initializers.insert("bias".into(), Tensor::f32(&[2], vec![1.0; 2]));
         for layer in [0, 2] {

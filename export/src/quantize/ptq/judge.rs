@@ -9,6 +9,33 @@ use crate::{
 };
 use std::thread;
 
+/// What runs an int8 network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Machine {
+    /// As on the chip.
+    Engine,
+    /// For what the engine has no plan for.
+    Tract,
+}
+
+/// An int8 network as a machine takes it: a plan, or an ONNX file.
+pub(super) struct Runnable(Vec<u8>);
+
+impl Machine {
+    /// The engine, where it has a plan for all these.
+    pub fn of(networks: &[QuantGraph]) -> Self {
+        if networks.iter().all(|network| plan::plan(network).is_ok()) { Self::Engine } else { Self::Tract }
+    }
+
+    /// None where the engine has no plan.
+    pub fn prepare(self, network: &QuantGraph) -> Option<Runnable> {
+        Some(Runnable(match self {
+            Self::Engine => plan::to_bytes(&plan::plan(network).ok()?),
+            Self::Tract => onnx::to_bytes(&qdq::to_graph(network)),
+        }))
+    }
+}
+
 /// Images, and what the float network says to them.
 pub(super) struct Judge {
     /// N×C×H×W.
@@ -34,14 +61,8 @@ impl Judge {
     }
 
     /// Energy of the error of each image's int8 logits.
-    ///
-    /// The engine runs the network, as on the chip; tract, where the engine has no plan for it.
-    pub fn errors(&self, network: &QuantGraph) -> Result<Vec<f64>, CalibrateError> {
-        let bytes = match plan::plan(network) {
-            Ok(words) => plan::to_bytes(&words),
-            Err(_) => onnx::to_bytes(&qdq::to_graph(network)),
-        };
-        Ok(self.energies(&self.answers(&*validate::open(&bytes)?)?))
+    pub fn errors(&self, network: &Runnable) -> Result<Vec<f64>, CalibrateError> {
+        Ok(self.energies(&self.answers(&*validate::open(&network.0)?)?))
     }
 
     fn energies(&self, answers: &[f32]) -> Vec<f64> {

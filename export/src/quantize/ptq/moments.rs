@@ -97,7 +97,7 @@ impl Moments {
         let (taps, groups, channels) = (self.view.taps(), self.view.groups.max(1), self.view.input[0]);
         let kernel = self.view.window.kernel[0] * self.view.window.kernel[1];
         let factor = |group: usize, tap: usize| {
-            f64::from(equalize::of(factors, group * (channels / groups) + tap / kernel.max(1), channels))
+            f64::from(equalize::factor_of(factors, group * (channels / groups) + tap / kernel.max(1), channels))
         };
         let mut scaled = self.clone();
         for (i, sum) in scaled.products.iter_mut().enumerate() {

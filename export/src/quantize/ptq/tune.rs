@@ -1,7 +1,7 @@
 //! The choices that defend accuracy, each made by what it does to the network's output.
 //!
 //! It starts from plain min–max ranges and weights at their nearest steps, and changes one thing at a time: where ranges need room, how
-//! weights are rounded, channels between two convolutions, where ranges may end early. A change stays where it brings the int8 logits,
+//! weights are rounded, channels that share a scale, where ranges may end early. A change stays where it brings the int8 logits,
 //! as the engine computes them, nearer to the float ones, by more than chance, on inputs that the judged network was not made from.
 //! Where inputs are few they judge in turns: each change is made to drafts of the network that leave a part of the inputs out,
 //! judged by these, and then made to the network of all inputs. Where ranges end early is judged by that network too.
@@ -11,7 +11,7 @@ use super::{
     draft::Draft,
     end::{self, End, Side},
     equalize::{self, Group},
-    judge::Judge,
+    judge::{Judge, Machine, Runnable},
     score::{Gain, Sqnr},
     watched,
 };
@@ -58,8 +58,10 @@ pub struct Tuned {
     pub ranges: Ranges,
     /// What was tried, in order; nothing where there were too few inputs to judge by.
     pub choices: Vec<Choice>,
-    /// How the network did with all choices, as they were judged.
+    /// How the network did with all choices, by inputs that what was judged had not seen.
     pub judged: Option<Sqnr>,
+    /// Whether the engine ran what was judged; it was tract, where the engine has no plan for the network.
+    pub in_engine: bool,
 }
 
 /// One thing that was decided by measurement.
@@ -69,7 +71,7 @@ pub struct Choice {
     pub of: String,
     /// What was chosen for it.
     pub chosen: String,
-    /// SQNR of the logits with it, in dB.
+    /// SQNR of the logits with it, in dB; of every network that judged it.
     pub sqnr_db: f64,
     /// How much better than before, in dB.
     pub gain_db: f64,
@@ -91,31 +93,41 @@ pub fn tune(graph: &Graph, samples: &Samples, done: &dyn Fn(&str)) -> Result<Tun
     }
     tuning.round_weights()?;
     tuning.equalize()?;
-    tuning.judge_whole(graph, samples)?;
+    tuning.judge_whole()?;
     for value in watched(graph) {
         tuning.narrow(&value)?;
         done(&value);
     }
     let (draft, judged) = (tuning.fullest(), tuning.sqnr());
     let (graph, ranges) = (Graph::clone(&draft.graph), draft.recipe.ranges.clone());
-    Ok(Tuned { graph, network: draft.network()?, ranges, choices: tuning.choices, judged })
+    let in_engine = tuning.machine == Machine::Engine;
+    Ok(Tuned { graph, network: draft.network()?, ranges, choices: tuning.choices, judged, in_engine })
 }
 
 /// A change that a draft may take: the draft with it, or none where there is nothing to change.
 type Change<'c, 's> = &'c dyn Fn(&Draft<'s>) -> Result<Option<Draft<'s>>, CalibrateError>;
 
+/// Energy of the error of each input that judges.
+#[derive(Clone, Default)]
+struct Errors {
+    /// By the draft that has not seen the input.
+    unseen: Vec<f64>,
+    /// By that and the network of all inputs, where it is judged as well.
+    all: Vec<f64>,
+}
+
 #[derive(Clone)]
 struct Tuning<'s> {
+    machine: Machine,
     /// What is judged, and by what.
     drafts: Vec<(Draft<'s>, Rc<Judge>)>,
     /// What is made from all of calibration, where no judged draft is.
     whole: Option<Draft<'s>>,
-    /// Energy of the float logits of every input that judges, draft by draft.
+    /// Whether that is judged as well.
+    judges_whole: bool,
+    /// Energy of the float logits of every input that judges.
     signals: Rc<[f64]>,
-    /// Energy of their error.
-    errors: Vec<f64>,
-    /// How many of these are of drafts that had not seen the input; the first ones.
-    unseen: usize,
+    errors: Errors,
     choices: Vec<Choice>,
 }
 
@@ -138,53 +150,68 @@ impl<'s> Tuning<'s> {
             drafts.push((Draft::new(graph, samples, &others)?, Rc::new(judge)));
         }
         let whole = if parts == 1 { None } else { Some(Draft::new(graph, samples, calibration)?) };
-        let signals: Rc<[f64]> = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
-        let (unseen, errors, choices) = (signals.len(), Vec::new(), Vec::new());
-        let mut tuning = Self { drafts, whole, signals, errors, unseen, choices };
-        tuning.errors = tuning.judged()?;
+        let networks = drafts.iter().map(|(draft, _)| draft).chain(&whole).map(Draft::network);
+        let machine = Machine::of(&networks.collect::<Result<Vec<_>, _>>()?);
+        let signals = drafts.iter().flat_map(|(_, judge)| judge.signals()).collect();
+        let (errors, choices) = (Errors::default(), Vec::new());
+        let mut tuning = Self { machine, drafts, whole, judges_whole: false, signals, errors, choices };
+        tuning.judge()?;
         tuning.note("", "min–max, nearest steps".into(), 0.0);
         Ok(tuning)
     }
 
     /// The draft that has seen the most, which is written in the end.
     fn fullest(&self) -> &Draft<'s> {
-        self.whole.as_ref().unwrap_or_else(|| &self.drafts[self.drafts.len() - 1].0)
+        self.whole.as_ref().unwrap_or_else(|| &self.drafts[0].0)
     }
 
-    /// Lets what is made from all of calibration be judged as well, by the inputs that it was made from. How errors add up or cancel
-    /// differs from draft to draft, and it is this one that is written; where a range ends leaves little to be learnt by heart.
-    fn judge_whole(&mut self, graph: &Graph, samples: &Samples) -> Result<(), CalibrateError> {
-        if self.drafts.is_empty() {
-            return Ok(());
+    /// Lets what is made from all of calibration be judged as well. How errors add up or cancel differs from draft to draft, and it is
+    /// this one that is written; that it has seen its judges matters little, for where a range ends leaves little to be learnt by heart.
+    fn judge_whole(&mut self) -> Result<(), CalibrateError> {
+        if self.whole.is_some() && !self.drafts.is_empty() {
+            self.judges_whole = true;
+            self.judge()?;
+            self.note("", "made from all inputs, judged as well".into(), 0.0);
         }
-        let Some(whole) = self.whole.take() else { return Ok(()) };
-        let judge = Judge::new(graph, samples.inputs.read(samples.judging.iter().copied())?)?;
-        self.signals = self.signals.iter().copied().chain(judge.signals()).collect();
-        self.errors.extend(judge.errors(&whole.network()?)?);
-        self.drafts.push((whole, Rc::new(judge)));
         Ok(())
     }
 
-    /// The error of each input that judges.
-    fn judged(&self) -> Result<Vec<f64>, CalibrateError> {
-        let mut errors = Vec::new();
+    /// Asks the judges; false where a draft cannot be run.
+    fn judge(&mut self) -> Result<bool, CalibrateError> {
+        let whole = match self.whole.as_ref().map(|whole| self.runnable(whole)) {
+            Some(None) => return Ok(false),
+            runnable => runnable.flatten(),
+        };
+        let mut errors = Errors::default();
         for (draft, judge) in &self.drafts {
-            errors.extend(judge.errors(&draft.network()?)?);
+            let Some(network) = self.runnable(draft) else { return Ok(false) };
+            let own = judge.errors(&network)?;
+            let others = match &whole {
+                Some(whole) if self.judges_whole => judge.errors(whole)?,
+                _ => vec![0.0; own.len()],
+            };
+            errors.all.extend(own.iter().zip(others).map(|(own, other)| own + other));
+            errors.unseen.extend(own);
         }
-        Ok(errors)
+        self.errors = errors;
+        Ok(true)
+    }
+
+    /// None where a change has left what int8 can hold, or what the engine has a plan for.
+    fn runnable(&self, draft: &Draft) -> Option<Runnable> {
+        self.machine.prepare(&draft.network().ok()?)
     }
 
     /// By inputs that the judged drafts had not seen; none without.
     fn sqnr(&self) -> Option<Sqnr> {
-        let (signals, errors) = (&self.signals[..self.unseen], &self.errors[..self.unseen]);
-        (!self.drafts.is_empty()).then(|| Sqnr::of(signals, errors))
+        (!self.drafts.is_empty()).then(|| Sqnr::of(&self.signals, &self.errors.unseen))
     }
 
     /// Every draft with a change; none where that changes none.
     fn changed(&self, change: Change<'_, 's>) -> Result<Option<Self>, CalibrateError> {
         let mut changed = self.clone();
         let mut is_other = false;
-        for (draft, _) in &mut changed.drafts {
+        for draft in changed.drafts.iter_mut().map(|(draft, _)| draft).chain(&mut changed.whole) {
             if let Some(other) = change(draft)? {
                 (*draft, is_other) = (other, true);
             }
@@ -194,16 +221,18 @@ impl<'s> Tuning<'s> {
 
     /// Makes a change whose gain suffices, and says how much it is, in dB.
     fn take(&mut self, change: Change<'_, 's>, suffices: fn(Gain) -> bool) -> Result<Option<f64>, CalibrateError> {
-        let Some(mut changed) = self.changed(change)? else { return Ok(None) };
-        changed.errors = changed.judged()?;
-        let gain = Gain::of(&self.errors, &changed.errors);
-        if !suffices(gain) {
+        let mut changed = match self.changed(change) {
+            Ok(Some(changed)) => changed,
+            // What cannot be quantized with the change can be without.
+            Ok(None) | Err(CalibrateError::Quantize(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !changed.judge()? {
             return Ok(None);
         }
-        if let Some(whole) = &mut changed.whole
-            && let Some(other) = change(whole)?
-        {
-            *whole = other;
+        let gain = Gain::of(&self.errors.all, &changed.errors.all);
+        if !suffices(gain) {
+            return Ok(None);
         }
         *self = changed;
         Ok(Some(gain.db))
@@ -219,7 +248,9 @@ impl<'s> Tuning<'s> {
     }
 
     fn note(&mut self, of: &str, chosen: String, gain_db: f64) {
-        if let Some(Sqnr { db: sqnr_db, .. }) = self.sqnr() {
+        if !self.drafts.is_empty() {
+            let signals: Vec<f64> = self.signals.iter().map(|s| if self.judges_whole { 2.0 * s } else { *s }).collect();
+            let sqnr_db = Sqnr::of(&signals, &self.errors.all).db;
             self.choices.push(Choice { of: of.into(), chosen, sqnr_db, gain_db });
         }
     }
@@ -272,9 +303,11 @@ impl<'s> Tuning<'s> {
         for draft in self.drafts.iter_mut().map(|(draft, _)| draft).chain(&mut self.whole) {
             *draft = draft.surveyed()?;
         }
-        self.errors = self.judged()?;
         // The ranges as they are, not as they were foretold, may have lost what was gained.
-        if !Gain::of(&before.errors, &self.errors).is_sure() {
+        let foretold = self.errors.all.clone();
+        if self.judge()? && Gain::of(&before.errors.all, &self.errors.all).is_sure() {
+            self.note("", "equalized channels seen anew".into(), Gain::of(&foretold, &self.errors.all).db);
+        } else {
             *self = before;
         }
         Ok(())
