@@ -205,3 +205,21 @@ impl Float {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_read_whole_or_not_at_all() {
+        let read = |text: &str| {
+            let metadata = [(format!("{EQUALIZED}a,b"), text.into())].into();
+            factors(&Graph { metadata, ..Graph::default() }, "a,b", 2)
+        };
+        assert_eq!(read("1.5 64"), Some(vec![1.5, 64.0]));
+        for wrong in ["", "1.5", "1 2 3", "1,2", "1 NaN", "1 inf", "1 0", "1 -2", "1 x"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(factors(&Graph::default(), "a,b", 2), Some(vec![]), "not multiplied");
+    }
+}

@@ -57,7 +57,8 @@ fn small_cnn() -> Graph {
 
 #[test]
 fn a_small_network_by_hand() {
-    let graph = small_cnn();
+    let mut graph = small_cnn();
+    graph.metadata.insert(format!("{EQUALIZED}r"), "1 2".into());
     assert_eq!(watched(&graph), ["x", "r", "logits"]);
     // Steps of 1/255, of 2⁻⁵ (so that 6.0 is the 192nd of 255), and of 0.1.
     let ranges = ranges(&[("x", 0.0, 1.0), ("r", 0.0, 7.96875), ("logits", -5.5, 20.0)]);
@@ -99,6 +100,7 @@ fn a_small_network_by_hand() {
         [node("conv", conv, 0, 1), node("pool", QuantOp::MaxPool { window: POOL }, 1, 2), node("fc", fc, 2, 3)];
     assert_eq!(quantized.nodes, expected);
     assert_eq!(quantized.metadata["output"], "logits: the float network's Softmax is left off");
+    assert!(!quantized.metadata.contains_key(&format!("{EQUALIZED}r")), "of another network");
 }
 
 #[test]
