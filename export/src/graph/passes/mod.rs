@@ -38,17 +38,19 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 32] = [
+const FORMS: [Rule; 34] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
     bounds::prelu,
-    bounds::sum,
+    bounds::of_several,
+    bounds::larger_or_smaller,
     scikit::scaler,
     concat::from_front,
     softmax::from_flattening,
     softmax::behind_flatten,
     reshape::recognize,
+    lift::share_reshape,
     lift::declare_input,
     lift::declare_turned_input,
     pad::simplify,
