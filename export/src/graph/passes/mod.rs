@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod bounds;
+pub mod compose;
 mod concat;
 mod constants;
 pub(crate) mod dead;
@@ -150,8 +151,9 @@ fn with_batch(graph: &Graph) -> Graph {
 
 fn forms(graph: &Graph, file_batch: Option<usize>) -> Graph {
     let known = rewrite_of_batch(&dead::remove(graph), &KNOWN, file_batch);
-    let formed = rewrite_of_batch(&fuse_activation::fuse(&known), &FORMS, file_batch);
-    let placed = rewrite_of_batch(&formed, &[FORMS.as_slice(), &PLACED].concat(), file_batch);
+    let formed = rewrite_of_batch(&compose::compose(&fuse_activation::fuse(&known)), &FORMS, file_batch);
+    // Once more for what is behind layers that had no shape before, such as those over one dimension.
+    let placed = rewrite_of_batch(&compose::compose(&formed), &[FORMS.as_slice(), &PLACED].concat(), file_batch);
     dead::remove(&rewrite_of_batch(&placed, &LEFT, file_batch))
 }
 
