@@ -82,12 +82,12 @@ def rescale_means(path):
     scales = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     own = {}
     for node in model.graph.node:
-        maker = made.get(node.input[0])
+        maker = made.get(node.input[0]) if node.input else None
         if node.op_type == "DequantizeLinear" and node.input[0] in own:
             own[node.output[0]] = node.input[1] = own[node.input[0]]
         elif node.op_type == "QuantizeLinear" and maker is not None:
-            before = made.get(maker.input[0])
-            if maker.op_type == "AveragePool" and before.input[1] == node.input[1]:
+            before = made.get(maker.input[0]) if maker.input else None
+            if maker.op_type == "AveragePool" and before is not None and before.input[1:2] == node.input[1:2]:
                 name = f"{maker.name}.scale"
                 model.graph.initializer.append(onnx.numpy_helper.from_array(scales[node.input[1]] * np.float32(0.9137), name))
                 own[node.output[0]] = node.input[1] = name

@@ -37,9 +37,10 @@ NEWEST_OPSET = 25
 TOLERANCE = {"rtol": 1e-3, "atol": 1e-5}
 LEFT_OFF = {"Softmax", "LogSoftmax", "ArgMax"}
 SHAPES = {"Concat", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-LAYERS = """Add ArgMax AveragePool BatchNormalization Clip Concat Conv Div Dropout Elu Flatten Gelu Gemm GlobalAveragePool GlobalMaxPool
-HardSigmoid HardSwish Identity LeakyRelu LogSoftmax MatMul Max MaxPool Min Mul Neg PRelu Pad ReduceMax ReduceMean Relu Reshape Sigmoid
-Softmax Softplus Squeeze Sub Sum Tanh Transpose Unsqueeze""".split()
+LAYERS = """Abs Acos Acosh Add ArgMax Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Concat Conv Cos Cosh Div Dropout Elu Erf
+Exp Flatten Floor Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LeakyRelu Log LogSoftmax MatMul Max MaxPool Min
+Mish Mul Neg PRelu Pad Pow Reciprocal ReduceMax ReduceMean Relu Reshape Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt
+Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Transpose Unsqueeze""".split()
 JOINING = "Add Div Max Min Mul Sub Sum".split()
 COMPUTED = """Add Cast CastLike Concat ConstantOfShape Div Exp Expand Flatten Gather Identity Max Min Mul Neg Pow Range Reciprocal Reshape Shape Slice
 Sqrt Squeeze Sub Transpose Unsqueeze""".split()

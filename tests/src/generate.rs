@@ -259,7 +259,8 @@ impl Generator {
                     Activation::LeakyRelu { alpha: 0.1 },
                     Activation::Elu { alpha: 1.0 },
                     Activation::Silu,
-                ][self.range(0, 5)];
+                ][self.range(0, 5)]
+                .clone();
                 self.rescaled(graph, QuantOp::Activation { function }, x.shape);
             }
             Layer::Concat => {

@@ -201,7 +201,7 @@ type Maker = (&'static str, fn() -> ModelProto);
 
 /// All of them.
 pub fn all() -> Vec<Network> {
-    let named: [Maker; 31] = [
+    let named: [Maker; 33] = [
         ("torch LeNet", torch_lenet),
         ("torch ResNet", torch_resnet),
         ("torch MobileNetV2", torch_mobilenet),
@@ -217,6 +217,8 @@ pub fn all() -> Vec<Network> {
         ("torch SiLU", torch_silu),
         ("torch HardSwish", torch_hardswish),
         ("torch GELU, padding and PReLU", torch_gelu),
+        ("torch functions", torch_functions),
+        ("torch maxout over time", torch_maxout),
         ("torch MobileNetV3", torch_squeeze_and_excite),
         ("torch CBAM", torch_attention),
         ("torch U-Net", torch_unet),
@@ -624,6 +626,60 @@ fn torch_gelu() -> ModelProto {
     let x = b.node("Flatten", &[&x], &[]);
     let y = b.gemm(&x, 3, 6);
     b.finish(&y, &[3])
+}
+
+/// GELU by its hyperbolic tangent as TorchScript spells it, Mish as dynamo does, Softsign, a soft shrinkage, and Log behind a guard.
+fn torch_functions() -> ModelProto {
+    let mut b = Builder::new(18, &[2, 12, 12]);
+    let x = b.conv("x", &[6, 2, 3, 3], &[]);
+    let (three, bent, root, one, half) =
+        (b.scalar(3.0), b.scalar(0.044715), b.scalar(0.797_884_6), b.scalar(1.0), b.scalar(0.5));
+    let cube = b.node("Pow", &[&x, &three], &[]);
+    let cube = b.node("Mul", &[&cube, &bent], &[]);
+    let inner = b.node("Add", &[&x, &cube], &[]);
+    let inner = b.node("Mul", &[&inner, &root], &[]);
+    let tanh = b.node("Tanh", &[&inner], &[]);
+    let gate = b.node("Add", &[&tanh, &one], &[]);
+    let x = b.node("Mul", &[&x, &gate], &[]);
+    let x = b.node("Mul", &[&x, &half], &[]);
+    let x = b.conv(&x, &[8, 6, 3, 3], &[STRIDE]);
+    let x = b.node("Mish", &[&x], &[]);
+    let x = b.conv(&x, &[8, 8, 1, 1], &[]);
+    let size = b.node("Abs", &[&x], &[]);
+    let size = b.node("Add", &[&one, &size], &[]);
+    let x = b.node("Div", &[&x, &size], &[]);
+    let x = b.conv(&x, &[8, 8, 1, 1], &[]);
+    let (threshold, nothing) = (b.scalar(0.125), b.scalar(0.0));
+    let size = b.node("Abs", &[&x], &[]);
+    let is_large = b.node("Greater", &[&size, &threshold], &[]);
+    let sign = b.node("Sign", &[&x], &[]);
+    let less = b.node("Mul", &[&sign, &threshold], &[]);
+    let nearer = b.node("Sub", &[&x, &less], &[]);
+    let x = b.node("Where", &[&is_large, &nearer, &nothing], &[]);
+    let x = b.conv(&x, &[8, 8, 1, 1], &[]);
+    let x = b.node("Relu", &[&x], &[]);
+    let x = b.node("Add", &[&x, &one], &[]);
+    let x = b.node("Log", &[&x], &[]);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[]);
+    let y = b.gemm(&x, 3, 8);
+    b.finish(&y, &[3])
+}
+
+/// The larger of two branches, and a mean with rounded-up windows whose padding counts.
+fn torch_maxout() -> ModelProto {
+    let mut b = Builder::new(17, &[2, 30]);
+    let [left, right] = [0; 2].map(|_| b.conv("x", &[6, 2, 5], &[]));
+    let x = b.node("Max", &[&left, &right], &[]);
+    let counted = [("kernel_shape", Ints(&[3])), ("strides", Ints(&[2])), ("pads", Ints(&[1, 1]))];
+    let x =
+        b.node("AveragePool", &[&x], &[&counted[..], &[("ceil_mode", Int(1)), ("count_include_pad", Int(1))]].concat());
+    let x = b.conv(&x, &[8, 6, 3], &[]);
+    let x = b.node("Selu", &[&x], &[]);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Flatten", &[&x], &[]);
+    let y = b.gemm(&x, 4, 8);
+    b.finish(&y, &[4])
 }
 
 /// Mean and deviation of each channel before a convolution without padding; a BatchNormalization before one with padding.

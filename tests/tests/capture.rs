@@ -11,7 +11,7 @@ use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig,
     PaddingConfig1d, PaddingConfig2d,
 };
-use burn::tensor::activation::{gelu, hard_swish, leaky_relu, relu, sigmoid, silu, softmax, tanh};
+use burn::tensor::activation::{self, gelu, hard_swish, leaky_relu, relu, sigmoid, silu, softmax, tanh};
 use burn::tensor::{Device, Tensor};
 use export::capture::{CaptureError, capture};
 use export::float::{BatchNorms, onnx_from_module};
@@ -181,6 +181,42 @@ fn functions_and_linear_layers_without_their_dropout() {
     assert!(!operators(&folded).contains(&"Dropout"));
 }
 
+/// Every activation of burn, those made of masks among them: each leaves, and is one table in int8.
+#[test]
+fn every_activation_becomes_one_table() {
+    type Function = fn(Tensor<2>) -> Tensor<2>;
+    let functions: [(&str, Function); 18] = [
+        ("gelu_approximate", activation::gelu_approximate),
+        ("softplus", |x| activation::softplus(x, 2.0)),
+        ("mish", activation::mish),
+        ("elu", |x| activation::elu(x, 0.5)),
+        ("celu", |x| activation::celu(x, 0.5)),
+        ("selu", activation::selu),
+        ("log_sigmoid", activation::log_sigmoid),
+        ("tanhshrink", activation::tanhshrink),
+        ("hardtanh", |x| activation::hardtanh(x, -0.5, 0.75)),
+        ("thresholded_relu", |x| activation::thresholded_relu(x, 0.25)),
+        ("threshold", |x| activation::threshold(x, 0.25, 0.5)),
+        ("softsign", activation::softsign),
+        ("hard_shrink", |x| activation::hard_shrink(x, 0.25)),
+        ("soft_shrink", |x| activation::soft_shrink(x, 0.25)),
+        ("shrink", |x| activation::shrink(x, 0.25, 0.125)),
+        ("sine", |x| x.sin() * 2.0),
+        ("rounded", |x| (x * 4.0).round()),
+        ("mask", |x| x.clone().mask_fill(x.clone().lower_elem(-0.5).bool_or(x.greater_elem(0.5)), 0.0)),
+    ];
+    for (name, function) in functions {
+        let layers = (0..2).map(|_| LinearConfig::new(12, 12).init(&Device::flex())).collect();
+        let network = Functions { layers, dropout: DropoutConfig::new(0.5).init() };
+        let [_, folded] =
+            leaves(name, network, [12], move |m, x: Tensor<2>| m.layers[1].forward(function(m.layers[0].forward(x))));
+        let normal = passes::run(folded).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let operators = operators(&normal);
+        assert!(matches!(operators[..], ["Gemm", _, "Gemm"]), "{name}: {operators:?}");
+        assert!(matches!(normal.nodes[1].op, Op::Activation(_) | Op::Clip { .. }), "{name}: {operators:?}");
+    }
+}
+
 #[derive(Module, Debug)]
 struct Pools {
     max: MaxPool2d,
@@ -283,31 +319,71 @@ fn arithmetic_and_reductions() {
 }
 
 #[derive(Module, Debug)]
-struct Refused {
+struct Foreign {
     transposed: ConvTranspose2d,
     norm: LayerNorm,
-    ceil: MaxPool2d,
+    cubic: Interpolate2d,
+}
+
+fn foreign() -> Foreign {
+    let device = Device::flex();
+    let cubic = Interpolate2dConfig::new().with_scale_factor(Some([2.0, 2.0])).with_mode(InterpolateMode::Cubic);
+    Foreign {
+        transposed: ConvTranspose2dConfig::new([2, 3], [3, 2])
+            .with_stride([2, 2])
+            .with_padding([1, 0])
+            .with_padding_out([1, 0])
+            .init(&device),
+        norm: LayerNormConfig::new(10).init(&device),
+        cubic: cubic.init(),
+    }
+}
+
+/// What has no int8 form leaves all the same, for other runtimes; the road names all of it.
+#[test]
+fn what_has_no_int8_form_leaves_as_float() {
+    let [_, folded] = leaves("foreign", foreign(), [2, 5, 5], |m, x: Tensor<4>| {
+        m.norm.forward(m.transposed.forward(x)).flatten::<2>(1, 3)
+    });
+    assert_eq!(operators(&folded)[..2], ["ConvTranspose", "LayerNormalization"]);
+    let refused = passes::run(folded).unwrap_err().nodes;
+    assert!(refused[0].contains("maps grow by Resize") && refused[1].contains("BatchNormalization"), "{refused:?}");
+    assert_eq!(refused.len(), 2, "{refused:?}");
 }
 
 #[test]
 fn what_cannot_leave_is_listed_with_the_nearest_thing_that_can() {
-    let device = Device::flex();
-    let refused = Refused {
-        transposed: ConvTranspose2dConfig::new([2, 2], [2, 2]).init(&device),
-        norm: LayerNormConfig::new(6).init(&device),
-        ceil: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).with_ceil_mode(true).init(),
-    };
-    let forward = |m: &Refused, x: Tensor<4>| m.ceil.forward(m.norm.forward(m.transposed.forward(x)));
-    let error = capture("refused", &refused, [2, 5, 5], forward).unwrap_err();
+    let forward = |m: &Foreign, x: Tensor<4>| m.cubic.forward(x).cumsum(1);
+    let error = capture("refused", &foreign(), [2, 5, 5], forward).unwrap_err();
     let CaptureError::Unsupported { operations, .. } = &error else { panic!("{error}") };
     for (operation, says) in operations.iter().zip([
-        "ConvTranspose2d of [7, 2, 5, 5], [2, 2, 2, 2], [2] → [7, 2, 6, 6] (the road has no transposed convolutions",
-        "LayerNorm of",
-        "MaxPool2d of [7, 2, 6, 6] → [7, 2, 3, 3] (ceil_mode is not exported",
+        "Interpolate of [7, 2, 5, 5] → [7, 2, 10, 10] (the modes Nearest, NearestExact and Linear are expected)",
+        "CumSum of [7, 2, 10, 10] → [7, 2, 10, 10]",
     ]) {
         assert!(operation.starts_with(says), "{operation}");
     }
-    assert_eq!(operations.len(), 3, "{operations:?}");
+    assert_eq!(operations.len(), 2, "{operations:?}");
+}
+
+#[derive(Module, Debug)]
+struct RoundedUp {
+    max: MaxPool2d,
+    mean: AvgPool2d,
+}
+
+/// Windows that reach beyond the input; tract and the passes agree with burn on what counts there.
+#[test]
+fn pools_that_round_up() {
+    for counts in [false, true] {
+        let ones = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let max = MaxPool2dConfig::new([3, 2]).with_strides([2, 2]).with_ceil_mode(true);
+        let mean = AvgPool2dConfig::new([3, 3]).with_strides([2, 2]).with_padding(ones).with_ceil_mode(true);
+        let pools = RoundedUp { max: max.init(), mean: mean.with_count_include_pad(counts).init() };
+        let [_, folded] = leaves("rounded up", pools, [3, 14, 13], |m, x: Tensor<4>| {
+            m.mean.forward(m.max.forward(x)).flatten::<2>(1, 3)
+        });
+        assert!(!operators(&folded).contains(&"Pad"), "{:?}", operators(&folded));
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use burn::backend::DType as BurnDType;
 use burn::backend::capture::TensorId;
 use burn::backend::ir::{
-    ActivationOperationIr, BinaryOpIr, FloatOperationIr, OperationIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr,
+    ActivationOperationIr, BinaryOpIr, BoolOperationIr, FloatOperationIr, OperationIr, ScalarIr, ScalarOpIr, TensorIr,
+    UnaryOpIr,
 };
 use burn::tensor::TensorData;
 
@@ -90,6 +91,7 @@ impl Lowering<'_> {
             OperationIr::Activation(activation) => self.activation(activation),
             OperationIr::NumericFloat(BurnDType::F32, numeric) => self.numeric(numeric),
             OperationIr::Float(BurnDType::F32, float) => self.float(float),
+            OperationIr::Bool(operation) => self.truth(operation),
             OperationIr::BaseFloat(base) => self.base(base),
             _ => None,
         }
@@ -110,6 +112,10 @@ impl Lowering<'_> {
             }
             ActivationOperationIr::Gelu(UnaryOpIr { input, out }) => {
                 self.node(Op::Activation(Activation::Gelu), &[input], out)
+            }
+            // ONNX has no LogSigmoid: it is −Softplus(−x).
+            ActivationOperationIr::LogSigmoid(UnaryOpIr { input, out }) => {
+                self.chain([other("Neg", []), Op::Activation(Activation::Softplus), other("Neg", [])], input, out)
             }
             ActivationOperationIr::PRelu(BinaryOpIr { lhs, rhs, out }) => {
                 self.node(other("PRelu", []), &[lhs, rhs], out)
@@ -132,12 +138,57 @@ impl Lowering<'_> {
             }
             FloatOperationIr::Exp(UnaryOpIr { input, out }) => self.other("Exp", [], input, out),
             FloatOperationIr::Log(UnaryOpIr { input, out }) => self.other("Log", [], input, out),
+            FloatOperationIr::Log1p(UnaryOpIr { input, out }) => self.log_of_one_more(input, out),
             FloatOperationIr::Erf(UnaryOpIr { input, out }) => self.other("Erf", [], input, out),
             FloatOperationIr::Recip(UnaryOpIr { input, out }) => self.other("Reciprocal", [], input, out),
             FloatOperationIr::PowfScalar(scalar) => self.scalar(other("Pow", []), scalar),
             FloatOperationIr::Sqrt(UnaryOpIr { input, out }) => self.other("Sqrt", [], input, out),
+            FloatOperationIr::Sin(UnaryOpIr { input, out }) => self.other("Sin", [], input, out),
+            FloatOperationIr::Sinh(UnaryOpIr { input, out }) => self.other("Sinh", [], input, out),
+            FloatOperationIr::Cos(UnaryOpIr { input, out }) => self.other("Cos", [], input, out),
+            FloatOperationIr::Cosh(UnaryOpIr { input, out }) => self.other("Cosh", [], input, out),
+            FloatOperationIr::Tan(UnaryOpIr { input, out }) => self.other("Tan", [], input, out),
+            FloatOperationIr::ArcSin(UnaryOpIr { input, out }) => self.other("Asin", [], input, out),
+            FloatOperationIr::ArcCos(UnaryOpIr { input, out }) => self.other("Acos", [], input, out),
+            FloatOperationIr::ArcTan(UnaryOpIr { input, out }) => self.other("Atan", [], input, out),
+            FloatOperationIr::Round(UnaryOpIr { input, out }) => self.other("Round", [], input, out),
+            FloatOperationIr::Floor(UnaryOpIr { input, out }) => self.other("Floor", [], input, out),
+            FloatOperationIr::Ceil(UnaryOpIr { input, out }) => self.other("Ceil", [], input, out),
             _ => None,
         }
+    }
+
+    /// What masks are made of; a mask itself is made by a comparison.
+    fn truth(&mut self, operation: &BoolOperationIr) -> Option<()> {
+        match operation {
+            BoolOperationIr::Not(UnaryOpIr { input, out }) => self.other("Not", [], input, out),
+            BoolOperationIr::And(BinaryOpIr { lhs, rhs, out }) => self.node(other("And", []), &[lhs, rhs], out),
+            BoolOperationIr::Or(BinaryOpIr { lhs, rhs, out }) => self.node(other("Or", []), &[lhs, rhs], out),
+            BoolOperationIr::Xor(BinaryOpIr { lhs, rhs, out }) => self.node(other("Xor", []), &[lhs, rhs], out),
+            _ => None,
+        }
+    }
+
+    /// ln(1 + x), which ONNX has in two operators.
+    fn log_of_one_more(&mut self, x: &TensorIr, out: &TensorIr) -> Option<()> {
+        self.chain([Op::Add, other("Log", [])], x, out)?;
+        let add = self.nodes.len().checked_sub(2)?;
+        let one = format!("{}_one", self.nodes[add].name);
+        self.nodes[add].inputs.push(one.clone());
+        self.constants.insert(one, Tensor::f32(&[], vec![1.0]));
+        Some(())
+    }
+
+    /// Nodes of which each reads the one before.
+    fn chain<const N: usize>(&mut self, ops: [Op; N], x: &TensorIr, out: &TensorIr) -> Option<()> {
+        let (mut value, last) = (self.name(x), N.checked_sub(1)?);
+        for (index, op) in ops.into_iter().enumerate() {
+            let name = format!("node_{}", self.nodes.len());
+            let output = if index == last { self.name(out) } else { format!("{name}_part") };
+            self.nodes.push(Node { name, op, inputs: vec![value], outputs: vec![output.clone()] });
+            value = output;
+        }
+        Some(())
     }
 
     fn scalar(&mut self, op: Op, scalar: &ScalarOpIr) -> Option<()> {

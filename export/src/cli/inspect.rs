@@ -154,6 +154,7 @@ fn summary(plan: &infer_nostd::Plan, layers: &[LayerRow]) -> String {
     let (rows, stack) = (plan.arena_words() * 4, plan.stack_bytes());
     let [rows, stack, ram] = [rows, stack, rows + stack].map(|bytes| grouped(bytes as u64));
     let code = grouped(plan::code_bytes(plan) as u64);
+    let shared = sharing(layers.iter().map(|row| row.ram_bytes).sum(), plan.arena_words() * 4);
     let all = || layers.iter().flat_map(|row| &row.alternatives);
     let choice = match all().next() {
         None => "",
@@ -162,8 +163,16 @@ fn summary(plan: &infer_nostd::Plan, layers: &[LayerRow]) -> String {
     };
     format!(
         "planned for {target}; RAM: {rows} bytes of rows and accumulators, {stack} of stack in kernels, {ram} in all; \
-         kernels: about {code} bytes of code\n{choice}"
+         kernels: about {code} bytes of code\n{shared}{choice}"
     )
+}
+
+/// Why the layers' RAM is more than the plan's, where it is.
+fn sharing(alone_bytes: usize, taken_bytes: usize) -> String {
+    if alone_bytes <= taken_bytes {
+        return String::new();
+    }
+    format!("Rings whose times are apart share places: alone they would take {} bytes.\n", grouped(alone_bytes as u64))
 }
 
 fn print_ends(graph: &Graph) {
@@ -175,4 +184,18 @@ fn print_ends(graph: &Graph) {
     };
     println!("{}: {} → {}", graph.name, ends(&graph.inputs), ends(&graph.outputs));
     graph.metadata.iter().for_each(|(key, value)| println!("  {key}: {value}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_is_not_the_total_is_explained() {
+        assert_eq!(
+            sharing(3784, 3636),
+            "Rings whose times are apart share places: alone they would take 3,784 bytes.\n"
+        );
+        assert_eq!([sharing(3636, 3636), sharing(3000, 3636)], [""; 2], "rows that land have places of their own");
+    }
 }

@@ -1,7 +1,9 @@
 //! Functions of one real that networks apply to every value of a tensor.
 
+use super::Formula;
+
 /// An elementwise function, with its parameters. Relu and Clip are operators of their own, because an integer layer carries them as bounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Activation {
     /// 1 / (1 + e^−x).
     Sigmoid,
@@ -32,12 +34,14 @@ pub enum Activation {
     Softplus,
     /// x · Φ(x), with the normal distribution's Φ(x) = (1 + erf(x / √2)) / 2.
     Gelu,
+    /// Any other, as the operators that spell it.
+    Formula(Formula),
 }
 
 impl Activation {
-    /// The function's value. NaN gives NaN.
-    pub fn eval(self, x: f64) -> f64 {
-        match self {
+    /// The function's value. NaN gives NaN, but where a formula compares.
+    pub fn eval(&self, x: f64) -> f64 {
+        match *self {
             Self::Sigmoid => sigmoid(x),
             Self::Tanh => x.tanh(),
             Self::HardSigmoid { alpha, beta } => unit(f64::from(alpha) * x + f64::from(beta)),
@@ -49,11 +53,12 @@ impl Activation {
             // Written so that neither end overflows: e^−|x| is at most 1.
             Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Self::Gelu => x * (0.5 + 0.5 * erf(x / std::f64::consts::SQRT_2)),
+            Self::Formula(ref formula) => formula.eval(x),
         }
     }
 
     /// The ONNX operator, or the name by which papers call what ONNX spells in several nodes.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Sigmoid => "Sigmoid",
             Self::Tanh => "Tanh",
@@ -64,6 +69,7 @@ impl Activation {
             Self::Silu => "Silu",
             Self::Softplus => "Softplus",
             Self::Gelu => "Gelu",
+            Self::Formula(formula) => formula.name(),
         }
     }
 }
@@ -79,7 +85,7 @@ fn sigmoid(x: f64) -> f64 {
 
 /// The error function by the series 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), whose terms are all of x's sign: nothing cancels. (Abramowitz and
 /// Stegun, 7.1.6.) At 6 it is 1 to the last bit.
-fn erf(x: f64) -> f64 {
+pub(super) fn erf(x: f64) -> f64 {
     if x.abs() >= 6.0 {
         return x.signum();
     }

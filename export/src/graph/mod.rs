@@ -9,6 +9,7 @@
 pub mod activation;
 mod attributes;
 pub mod cost;
+pub mod formula;
 pub mod passes;
 pub mod shape;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use activation::Activation;
 pub use attributes::Attributes;
+pub use formula::Formula;
 
 /// Largest dimension of a tensor and of a window.
 pub const MAX_DIM: usize = 1 << 24;

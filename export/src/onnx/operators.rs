@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::proto::data_type;
 use super::tensors::write_dtype;
-use crate::graph::{Activation, Attribute, Attributes, DType, Data, Op, Tensor, Window};
+use crate::graph::{Activation, Attribute, Attributes, DType, Data, Formula, Op, Tensor, Window};
 
 const FLOAT: i64 = data_type::FLOAT as i64;
 
@@ -76,7 +76,15 @@ fn read_activation(op_type: &str, a: Attributes) -> Option<Activation> {
         "LeakyRelu" => Activation::LeakyRelu { alpha: a.float("alpha", 0.01)? },
         "Elu" => Activation::Elu { alpha: a.float("alpha", 1.0)? },
         "Softplus" => Activation::Softplus,
-        "Gelu" if a.text("approximate", "none")? == "none" => Activation::Gelu,
+        "Swish" => match a.float("alpha", 1.0)? {
+            1.0 => Activation::Silu,
+            alpha => Activation::Formula(Formula::swish(alpha)),
+        },
+        "Gelu" => match a.text("approximate", "none")? {
+            "none" => Activation::Gelu,
+            "tanh" => Activation::Formula(Formula::gelu_tanh()),
+            _ => return None,
+        },
         _ => return None,
     })
 }
@@ -216,7 +224,7 @@ pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
             ("axis".into(), Attribute::Int(*axis)),
             ("keepdims".into(), Attribute::Int(i64::from(*keepdims))),
         ]),
-        Op::Activation(function) => write_activation(*function),
+        Op::Activation(function) => write_activation(function),
         Op::Resize { .. } => RESIZE.map(|(name, text)| (name.into(), Attribute::Text(text.into()))).into(),
         Op::Other { attributes, .. } => attributes.clone(),
         Op::MatMul | Op::Relu | Op::Clip { .. } | Op::GlobalAveragePool | Op::Add | Op::Mul | Op::Reshape => {
@@ -225,9 +233,9 @@ pub(super) fn write_op(op: &Op) -> BTreeMap<String, Attribute> {
     }
 }
 
-fn write_activation(function: Activation) -> BTreeMap<String, Attribute> {
+fn write_activation(function: &Activation) -> BTreeMap<String, Attribute> {
     let alpha = |alpha| one("alpha", Attribute::Float(alpha));
-    match function {
+    match *function {
         Activation::HardSigmoid { alpha, beta } => {
             BTreeMap::from([("alpha".into(), Attribute::Float(alpha)), ("beta".into(), Attribute::Float(beta))])
         }

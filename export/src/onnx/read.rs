@@ -16,7 +16,7 @@ use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::tensors::{read_tensor, read_value_info};
 use super::upgrade::upgrade;
 use super::{MAX_FILE_BYTES, MAX_NODES, OPSETS_READ};
-use crate::graph::passes::fuse_activation;
+use crate::graph::passes::{compose, fuse_activation};
 use crate::graph::shape::{self, Shapes};
 use crate::graph::{Attribute, Attributes, DType, Graph, Node, Op, Tensor, ValueInfo};
 
@@ -64,7 +64,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     graph.metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
     check_outputs(&graph, &reader.made)?;
     drop_bounds_and_factors(&mut graph);
-    Ok(fuse_activation::fuse(&graph))
+    Ok(compose::compose(&fuse_activation::fuse(&graph)))
 }
 
 /// First bytes that no ONNX model has, and what begins with them.

@@ -7,7 +7,7 @@ use super::proto::{
     attribute_type, data_type,
 };
 use super::*;
-use crate::graph::{Activation, Attribute, DType, Data, Dim, Graph, Node, Op, Tensor, ValueInfo, Window};
+use crate::graph::{Activation, Attribute, DType, Data, Dim, Formula, Graph, Node, Op, Tensor, ValueInfo, Window};
 
 fn value(name: &str, dims: &[usize]) -> ValueInfo {
     let shape = [Dim::Symbol("batch".into())].into_iter().chain(dims.iter().map(|&d| Dim::Fixed(d)));
@@ -69,7 +69,8 @@ fn every_operator() -> Graph {
         node("silu", Op::Activation(Activation::Silu), &["elu.out"]),
         node("softplus", Op::Activation(Activation::Softplus), &["silu.out"]),
         node("gelu", Op::Activation(Activation::Gelu), &["softplus.out"]),
-        node("log", Op::LogSoftmax { axis: 1 }, &["gelu.out"]),
+        node("function", Op::Activation(Activation::Formula(Formula::gelu_tanh())), &["gelu.out"]),
+        node("log", Op::LogSoftmax { axis: 1 }, &["function.out"]),
         node("class", Op::ArgMax { axis: 1, keepdims: false }, &["gelu.out"]),
         node("softmax", Op::Softmax { axis: -1 }, &["log.out"]),
         node("widget", other, &["softmax.out", "", "unsigned", "bias"]),

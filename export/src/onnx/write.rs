@@ -11,6 +11,7 @@ use super::proto::{
 };
 use super::tensors::{write_tensor, write_value_info};
 use super::{IR_WRITTEN, OPSET_WRITTEN};
+use crate::graph::formula::{Formula, Operand};
 use crate::graph::{Activation, Graph, Node, Op, Tensor, shape};
 
 /// Metadata key whose value is also the file's doc_string.
@@ -96,7 +97,7 @@ fn write_node(node: &Node) -> NodeProto {
 }
 
 /// A node as opset 18 spells it: most as one, some activations as several, with their constants. The last one has the node's name and
-/// output, and [`fuse_activation`](crate::graph::passes::fuse_activation) makes them one again.
+/// output, and [`fuse_activation`](crate::graph::passes::fuse_activation) and [`compose`](crate::graph::passes::compose) make them one again.
 fn spelled_out(node: &Node) -> (Vec<NodeProto>, Vec<TensorProto>) {
     let (Some(x), Some(y)) = (node.inputs.first(), node.outputs.first()) else {
         return (vec![write_node(node)], Vec::new());
@@ -109,7 +110,8 @@ fn spelled_out(node: &Node) -> (Vec<NodeProto>, Vec<TensorProto>) {
     let last = |a: &str, b: &str| write_node(&Node { op: Op::Mul, inputs: vec![a.into(), b.into()], ..node.clone() });
     let other = |op_type: &str| Op::Other { op_type: op_type.into(), attributes: Default::default() };
     let of = |suffix: &str| format!("{y}.{suffix}");
-    match node.op {
+    match &node.op {
+        Op::Activation(Activation::Formula(formula)) => steps(node, formula, x, y),
         Op::Activation(Activation::Silu) => {
             (vec![part("sigmoid", Op::Activation(Activation::Sigmoid), &[x]), last(x, &of("sigmoid"))], Vec::new())
         }
@@ -128,6 +130,31 @@ fn spelled_out(node: &Node) -> (Vec<NodeProto>, Vec<TensorProto>) {
         }
         _ => (vec![write_node(node)], Vec::new()),
     }
+}
+
+/// A function's steps, each a node with its constants.
+fn steps(node: &Node, formula: &Formula, x: &str, y: &str) -> (Vec<NodeProto>, Vec<TensorProto>) {
+    let (mut nodes, mut constants) = (Vec::new(), Vec::new());
+    let last = formula.steps().len() - 1;
+    let made = |index: usize| if index == last { y.to_string() } else { format!("{y}.{index}") };
+    for (index, step) in formula.steps().iter().enumerate() {
+        let name = if index == last { node.name.clone() } else { format!("{}.{index}", node.name) };
+        let mut operand = |(position, operand): (usize, &Operand)| match *operand {
+            Operand::X => x.to_string(),
+            Operand::Step(earlier) => made(earlier),
+            Operand::Constant(value) => {
+                let constant = format!("{}.{index}.constant_{position}", node.name);
+                constants.push(write_tensor(&Tensor::f32(&[], vec![value]), &constant));
+                constant
+            }
+        };
+        let inputs = step.operands.iter().enumerate().map(&mut operand).collect();
+        let part = Node { name, op: step.op.clone(), inputs, outputs: vec![made(index)] };
+        let (spelled, more) = spelled_out(&part);
+        nodes.extend(spelled);
+        constants.extend(clip_bounds(&part).into_iter().chain(more));
+    }
+    (nodes, constants)
 }
 
 /// The factors of a Resize as an input called after the node.

@@ -28,8 +28,10 @@ pub struct LayerRow {
     pub cycles: Option<u64>,
     /// Rows in the ring of its output.
     pub ring_rows: usize,
-    /// RAM of its output's ring and its accumulators, in bytes.
+    /// RAM of its output's ring and its accumulators, in bytes. Rings whose times are apart may share a place: the sum can be above what the plan takes.
     pub ram_bytes: usize,
+    /// Where its output's ring begins in RAM, in bytes from the beginning of the arena.
+    pub ram_at_bytes: usize,
     /// Stack of its kernel, in bytes.
     pub stack_bytes: usize,
     /// Flash of its weights and tables, in bytes.
@@ -88,6 +90,7 @@ fn row(plan: &Plan, id: usize, layer: String) -> LayerRow {
         cycles: None,
         ring_rows: tensor.slots.into(),
         ram_bytes: tensor.ring_words() * 4,
+        ram_at_bytes: tensor.ring as usize * 4,
         stack_bytes: 0,
         flash_data_bytes: 0,
         alternatives: Vec::new(),

@@ -144,7 +144,7 @@ impl Lowering<'_> {
                 self.finish(Kind::Requantize, POINT, 1, *clamp, None, table)
             }
             QuantOp::Activation { function } => {
-                self.finish(Kind::Lookup, POINT, 1, Clamp::NONE, None, pack::lookup_table(*function, x, y))
+                self.finish(Kind::Lookup, POINT, 1, Clamp::NONE, None, pack::lookup_table(function, x, y))
             }
             QuantOp::Concat => match second {
                 Some(second) => {

@@ -336,7 +336,7 @@ pub fn product_table(node: &str, a: &Place, b: &Place, y: &Place) -> Result<Tabl
 }
 
 /// A function's value for each stored one: the entry of q at q mod 256. Halves round to even, as quantization has it.
-pub fn lookup_table(function: Activation, x: &Place, y: &Place) -> Table {
+pub fn lookup_table(function: &Activation, x: &Place, y: &Place) -> Table {
     let entry = |byte: u8| {
         let value = (f64::from(byte as i8) - f64::from(x.zero_point)) * f64::from(x.scale);
         let steps = (function.eval(value) / f64::from(y.scale)).round_ties_even() + f64::from(y.zero_point);
@@ -395,11 +395,11 @@ mod tests {
 
     #[test]
     fn a_lookup_has_the_scales_in_it_and_halves_go_to_even() {
-        let leaky = lookup_table(Activation::LeakyRelu { alpha: 0.5 }, &place(1.0, 0), &place(1.0, 10));
+        let leaky = lookup_table(&Activation::LeakyRelu { alpha: 0.5 }, &place(1.0, 0), &place(1.0, 10));
         let entry = entries(&leaky);
         assert_eq!([-128, -3, -1, 0, 1, 117, 118].map(entry), [-54, 8, 10, 10, 11, 127, 127]);
         // Sigmoid of −∞, 0, ∞ in the scale that it is given.
-        let sigmoid = lookup_table(Activation::Sigmoid, &place(0.25, -8), &place(1.0 / 256.0, -128));
+        let sigmoid = lookup_table(&Activation::Sigmoid, &place(0.25, -8), &place(1.0 / 256.0, -128));
         assert_eq!([-128, -8, 127].map(entries(&sigmoid)), [-128, 0, 127]);
     }
 

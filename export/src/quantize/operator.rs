@@ -22,7 +22,7 @@ pub(super) fn op(
         Op::Add => QuantOp::Add { clamp },
         Op::Mul => QuantOp::Mul { clamp },
         Op::Resize { factors } => QuantOp::Resize { factors },
-        Op::Activation(function) => QuantOp::Activation { function },
+        Op::Activation(ref function) => QuantOp::Activation { function: function.clone() },
         Op::Concat { .. } => QuantOp::Concat,
         Op::Flatten { .. } | Op::Reshape => QuantOp::Reshape,
         Op::Relu | Op::Clip { .. } => QuantOp::Requantize { clamp },

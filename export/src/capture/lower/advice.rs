@@ -18,16 +18,10 @@ pub(super) fn describe(operation: &OperationIr) -> String {
 /// The nearest thing that works, or why there is none.
 fn advice(kind: &str) -> Option<&'static str> {
     Some(match kind {
-        "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => {
-            "the road has no transposed convolutions: end the network before them, or use Interpolate and a convolution"
-        }
-        "LayerNorm" => "use BatchNorm, which folds into the layer before it",
+        "ConvTranspose3d" => "two dimensions besides the channels are expected at most",
         "Conv3d" | "AdaptiveAvgPool3d" => "one or two dimensions besides the channels are expected",
-        "MaxPool1d" | "MaxPool2d" | "AvgPool1d" | "AvgPool2d" => "ceil_mode is not exported: pad the input instead",
+        "Interpolate" => "the modes Nearest, NearestExact and Linear are expected",
         "AdaptiveAvgPool1d" | "AdaptiveAvgPool2d" => "an output size that divides the input's is expected",
-        "MaskWhere" | "MaskFill" | "LowerEqualElem" | "GreaterElem" => {
-            "functions made of masks, such as Elu, Softplus and Mish, are not exported: use LeakyRelu, HardSwish or Silu"
-        }
         "Random" => "noise is for training: give the exporter what `valid()` gives",
         "Embedding" | "Attention" | "Unfold4d" => "the road is for convolutional and dense networks",
         "Reshape" => "the batch must stay the first dimension",

@@ -3,7 +3,7 @@
 use super::super::BATCH;
 use super::{Lowering, other};
 use crate::graph::{Attribute, Op, Tensor};
-use burn::backend::ir::{BaseOperationIr, SelectOpIr, ShapeOpIr, SliceOpIr, TensorIr};
+use burn::backend::ir::{BaseOperationIr, MaskFillOpIr, MaskWhereOpIr, SelectOpIr, ShapeOpIr, SliceOpIr, TensorIr};
 
 impl Lowering<'_> {
     pub(super) fn base(&mut self, operation: &BaseOperationIr) -> Option<()> {
@@ -21,6 +21,10 @@ impl Lowering<'_> {
             }
             BaseOperationIr::Slice(slice) => self.slice(slice),
             BaseOperationIr::Select(select) => self.select(select),
+            BaseOperationIr::MaskWhere(MaskWhereOpIr { tensor, mask, value, out }) => {
+                self.node(other("Where", []), &[mask, value, tensor], out)
+            }
+            BaseOperationIr::MaskFill(fill) => self.mask_fill(fill),
             BaseOperationIr::Zeros(creation) => self.filled(&creation.out, 0.0),
             BaseOperationIr::Ones(creation) => self.filled(&creation.out, 1.0),
             _ => None,
@@ -77,6 +81,16 @@ impl Lowering<'_> {
         }
         let op = other("Gather", [("axis", Attribute::Int(select.dim as i64))]);
         self.node(op, &[&select.tensor, &select.indices], &select.out)
+    }
+
+    /// One number where a mask is true.
+    fn mask_fill(&mut self, fill: &MaskFillOpIr) -> Option<()> {
+        self.node(other("Where", []), &[&fill.mask, &fill.tensor], &fill.out)?;
+        let node = self.nodes.last_mut()?;
+        let value = format!("{}_value", node.name);
+        node.inputs.insert(1, value.clone());
+        self.constants.insert(value, Tensor::f32(&[], vec![fill.value.elem()]));
+        Some(())
     }
 
     /// A tensor of one value, where its shape has no batch in it.

@@ -61,6 +61,44 @@ impl Lowering<'_> {
                 let [kernel, strides, ..] = line(kernel, kernel, 1, (0, 0));
                 self.node(other("AveragePool", [kernel, strides]), &[&pool.x], &pool.out)
             }
+            // Rounded up: ONNX has it as an attribute, and a pass writes it out.
+            ModuleOperationIr::MaxPool2d(pool) => {
+                let window = plane(pool.kernel_size, pool.stride, pool.dilation, pool.padding);
+                self.node(rounded_up("MaxPool", window, None), &[&pool.x], &pool.out)
+            }
+            ModuleOperationIr::MaxPool1d(pool) => {
+                let window = line(pool.kernel_size, pool.stride, pool.dilation, (pool.padding, pool.padding));
+                self.node(rounded_up("MaxPool", window, None), &[&pool.x], &pool.out)
+            }
+            ModuleOperationIr::AvgPool2d(pool) => {
+                let window = plane(pool.kernel_size, pool.stride, [1, 1], pool.padding);
+                self.node(rounded_up("AveragePool", window, Some(pool.count_include_pad)), &[&pool.x], &pool.out)
+            }
+            ModuleOperationIr::AvgPool1d(pool) => {
+                let window = line(pool.kernel_size, pool.stride, 1, (pool.padding, pool.padding));
+                self.node(rounded_up("AveragePool", window, Some(pool.count_include_pad)), &[&pool.x], &pool.out)
+            }
+            ModuleOperationIr::ConvTranspose2d(conv) => {
+                let options = &conv.options;
+                let kernel = [conv.weight.shape[2], conv.weight.shape[3]];
+                let window = plane(kernel, options.stride, options.dilation, options.padding);
+                let more = [("output_padding", ints(&options.padding_out)), group(options.groups)];
+                let inputs: Vec<_> = [&conv.x, &conv.weight].into_iter().chain(&conv.bias).collect();
+                self.node(other("ConvTranspose", window.into_iter().chain(more)), &inputs, &conv.out)
+            }
+            ModuleOperationIr::ConvTranspose1d(conv) => {
+                let options = &conv.options;
+                let (stride, dilation, padding) = (options.stride[0], options.dilation[0], options.padding[0]);
+                let window = line(conv.weight.shape[2], stride, dilation, (padding, padding));
+                let more = [("output_padding", ints(&options.padding_out)), group(options.groups)];
+                let inputs: Vec<_> = [&conv.x, &conv.weight].into_iter().chain(&conv.bias).collect();
+                self.node(other("ConvTranspose", window.into_iter().chain(more)), &inputs, &conv.out)
+            }
+            ModuleOperationIr::LayerNorm(norm) => {
+                let epsilon = ("epsilon", Attribute::Float(norm.epsilon.elem()));
+                let inputs: Vec<_> = [&norm.input, &norm.gamma].into_iter().chain(&norm.beta).collect();
+                self.node(other("LayerNormalization", [epsilon]), &inputs, &norm.out)
+            }
             ModuleOperationIr::Linear(linear) if linear.x.shape.num_dims() == 2 => {
                 // burn keeps the weights as [inputs, outputs].
                 let inputs: Vec<_> = [&linear.x, &linear.weight].into_iter().chain(&linear.bias).collect();
@@ -120,9 +158,39 @@ fn window(kernel: [usize; 2], strides: [usize; 2], dilations: [usize; 2], paddin
     Window { kernel, strides, dilations, pads: [padding[0], padding[1], padding[0], padding[1]] }
 }
 
+/// A pool of windows whose last one may reach beyond the input, with whether padding counts in means.
+fn rounded_up(op_type: &str, window: [(&'static str, Attribute); 4], counts: Option<bool>) -> Op {
+    // Means have no dilation in every version of the operator.
+    let window = window.into_iter().filter(|(name, _)| counts.is_none() || *name != "dilations");
+    let counts = counts.map(|counts| ("count_include_pad", Attribute::Int(i64::from(counts))));
+    other(op_type, window.chain([("ceil_mode", Attribute::Int(1))]).chain(counts))
+}
+
+fn ints(values: &[usize]) -> Attribute {
+    Attribute::Ints(values.iter().map(|&value| value as i64).collect())
+}
+
+fn group(count: usize) -> (&'static str, Attribute) {
+    ("group", Attribute::Int(count as i64))
+}
+
+/// ONNX's attributes of a window in two dimensions, with the same padding on both sides.
+fn plane(
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    dilations: [usize; 2],
+    [down, across]: [usize; 2],
+) -> [(&'static str, Attribute); 4] {
+    [
+        ("kernel_shape", ints(&kernel)),
+        ("strides", ints(&strides)),
+        ("dilations", ints(&dilations)),
+        ("pads", ints(&[down, across, down, across])),
+    ]
+}
+
 /// ONNX's attributes of a window in one dimension.
 fn line(kernel: usize, stride: usize, dilation: usize, padding: (usize, usize)) -> [(&'static str, Attribute); 4] {
-    let ints = |values: &[usize]| Attribute::Ints(values.iter().map(|&value| value as i64).collect());
     [
         ("kernel_shape", ints(&[kernel])),
         ("strides", ints(&[stride])),

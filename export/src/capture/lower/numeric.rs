@@ -18,6 +18,15 @@ impl Lowering<'_> {
             NumericOperationIr::PowiScalar(scalar) => self.scalar(other("Pow", []), scalar),
             NumericOperationIr::Abs(UnaryOpIr { input, out }) => self.other("Abs", [], input, out),
             NumericOperationIr::Neg(UnaryOpIr { input, out }) => self.other("Neg", [], input, out),
+            NumericOperationIr::Sign(UnaryOpIr { input, out }) => self.other("Sign", [], input, out),
+            NumericOperationIr::Greater(binary) => self.binary("Greater", binary),
+            NumericOperationIr::GreaterElem(scalar) => self.scalar(other("Greater", []), scalar),
+            NumericOperationIr::GreaterEqual(binary) => self.binary("GreaterOrEqual", binary),
+            NumericOperationIr::GreaterEqualElem(scalar) => self.scalar(other("GreaterOrEqual", []), scalar),
+            NumericOperationIr::Lower(binary) => self.binary("Less", binary),
+            NumericOperationIr::LowerElem(scalar) => self.scalar(other("Less", []), scalar),
+            NumericOperationIr::LowerEqual(binary) => self.binary("LessOrEqual", binary),
+            NumericOperationIr::LowerEqualElem(scalar) => self.scalar(other("LessOrEqual", []), scalar),
             NumericOperationIr::Clamp(clamp) => {
                 let op = Op::Clip { min: clamp.min.elem(), max: clamp.max.elem() };
                 self.node(op, &[&clamp.tensor], &clamp.out)

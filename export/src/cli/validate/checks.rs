@@ -7,29 +7,40 @@ use export::validate::{Difference, Layer, Row};
 #[derive(Debug, clap::Args)]
 pub struct Limits {
     /// Fail (status 1) where a stage's accuracy is below this, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     min_accuracy: Option<f64>,
     /// Fail where a stage agrees with the one before on fewer images than this, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     min_agreement: Option<f64>,
     /// Fail where an answer is farther than this from the stage before, in int8 steps
     #[arg(long, value_name = "STEPS")]
     max_step: Option<u32>,
     /// Fail where the answers' root mean square difference from the stage before is above this
-    #[arg(long, value_name = "REAL")]
+    #[arg(long, value_name = "REAL", value_parser = real)]
     max_rmse: Option<f64>,
     /// Fail where the cosine between the answers and those of the stage before is below this
-    #[arg(long, value_name = "REAL")]
+    #[arg(long, value_name = "REAL", value_parser = real)]
     min_cosine: Option<f64>,
     /// Fail where the SQNR of the answers against the stage before is below this, in dB
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = real)]
     min_sqnr: Option<f64>,
     /// Fail where a layer's SQNR against the float file is below this, in dB
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = real)]
     min_layer_sqnr: Option<f64>,
     /// Fail where a layer of a plan is farther than this from the int8 file, given the same inputs, in steps
     #[arg(long, value_name = "STEPS", default_value_t = 1)]
     pub layer_tolerance: u32,
+}
+
+/// A threshold that figures can miss and reach: every figure would pass one that is not a number.
+fn real(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite());
+    value.ok_or_else(|| "expected a finite number".into())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let value = real(text).ok().filter(|value| (0.0..=100.0).contains(value));
+    value.ok_or_else(|| "expected a percentage, 0 to 100".into())
 }
 
 /// One threshold, and the figures that it holds for.
@@ -206,6 +217,23 @@ mod tests {
         ] {
             assert_eq!(misses(line), [expected]);
         }
+    }
+
+    #[test]
+    fn a_threshold_that_no_figure_misses_is_refused() {
+        for line in [
+            "--min-accuracy=nan",
+            "--min-accuracy=100.5",
+            "--min-agreement=-1",
+            "--max-rmse=inf",
+            "--min-cosine=NaN",
+            "--min-sqnr=-inf",
+            "--min-layer-sqnr=nan",
+            "--max-step=-1",
+        ] {
+            assert!(Only::try_parse_from(["only", line]).is_err(), "{line}");
+        }
+        assert_eq!(misses("--min-accuracy 0 --min-sqnr=-3.5"), [""; 0]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Bounds and slopes that files give as values: Clip, Max and Min with a constant, PRelu, sums of several.
+//! Bounds and slopes that files give as values: Clip, Max and Min with a constant, PRelu; sums, largest and smallest of several.
 
 use super::affine::per_channel;
 use super::rewriter::Rewriter;
@@ -50,20 +50,40 @@ pub(super) fn prelu(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     Some(vec![above, below, scaled, Node { op: Op::Add, inputs, ..node.clone() }])
 }
 
-/// Sum of several values as Adds of two.
-pub(super) fn sum(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
-    node.op.other("Sum")?;
+/// Sum of several values as Adds of two; Max and Min of several as ones of two.
+pub(super) fn of_several(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
+    let op = match node.op.name() {
+        "Sum" => Op::Add,
+        "Max" | "Min" if node.inputs.len() > 2 => node.op.clone(),
+        _ => return None,
+    };
     let (last, first) = node.inputs.split_last()?;
     let (start, middle) = first.split_first()?;
     let mut nodes: Vec<Node> = Vec::new();
     let mut so_far = start.clone();
     for term in middle {
-        let add = rw.part(node, "part", Op::Add, &[&so_far, term]);
-        so_far = add.outputs[0].clone();
-        nodes.push(add);
+        let part = rw.part(node, "part", op.clone(), &[&so_far, term]);
+        so_far = part.outputs[0].clone();
+        nodes.push(part);
     }
-    nodes.push(Node { op: Op::Add, inputs: vec![so_far, last.clone()], ..node.clone() });
+    nodes.push(Node { op, inputs: vec![so_far, last.clone()], ..node.clone() });
     Some(nodes)
+}
+
+/// The larger of two activations of one shape is a + Relu(b − a), the smaller a − Relu(a − b).
+pub(super) fn larger_or_smaller(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
+    let [a, b] = node.inputs.as_slice() else { return None };
+    let fits = rw.sample(node, 0)? == rw.sample(node, 1)? && [a, b].iter().all(|value| rw.tensor(value).is_none());
+    let subtract = || Op::Other { op_type: "Sub".into(), attributes: Default::default() };
+    let (from, less, op) = match node.op.name() {
+        "Max" if fits => (b, a, Op::Add),
+        "Min" if fits => (a, b, subtract()),
+        _ => return None,
+    };
+    let difference = rw.part(node, "difference", subtract(), &[from, less]);
+    let beyond = rw.part(node, "beyond", Op::Relu, &[&difference.outputs[0]]);
+    let inputs = vec![a.clone(), beyond.outputs[0].clone()];
+    Some(vec![difference, beyond, Node { op, inputs, ..node.clone() }])
 }
 
 #[cfg(test)]
@@ -73,7 +93,7 @@ mod tests {
     use super::*;
 
     fn rewritten(nodes: Vec<Node>, constants: &[(&str, Tensor)]) -> crate::graph::Graph {
-        rewrite(&graph(&[2, 1, 1], nodes, constants), &[into_clip, prelu, sum])
+        rewrite(&graph(&[2, 1, 1], nodes, constants), &[into_clip, prelu, of_several, larger_or_smaller])
     }
 
     #[test]
@@ -86,7 +106,6 @@ mod tests {
         assert_eq!(of("Min", &["x", "c"], &[c(6.0)]), Op::Clip { min: f32::NEG_INFINITY, max: 6.0 });
         assert_eq!(of("Clip", &["x", "", "c"], &[c(6.0)]), Op::Clip { min: f32::NEG_INFINITY, max: 6.0 });
         assert_eq!(of("Max", &["x", "c"], &[("c", Tensor::f32(&[2], vec![0.0; 2]))]).name(), "Max");
-        assert_eq!(of("Max", &["x", "x"], &[]).name(), "Max");
     }
 
     #[test]
@@ -100,6 +119,21 @@ mod tests {
         assert_eq!(with(vec![0.5, 0.5]).nodes[0].op, leaky(0.5));
         let expected = [("p.above", "Relu"), ("p.below", "Clip"), ("p.scaled", "Mul"), ("p", "Add")];
         assert_eq!(listing(&with(vec![0.25, 0.5])), expected);
+    }
+
+    #[test]
+    fn larger_and_smaller_of_two() {
+        let of = |op_type| {
+            let nodes = vec![node("r", Op::Relu, &["x"]), node("m", other(op_type), &["x", "r.out"])];
+            let graph = rewritten(nodes, &[]);
+            graph.nodes[1..].iter().map(|n| (n.op.name().to_string(), n.inputs.join(" "))).collect::<Vec<_>>()
+        };
+        let relu = ("Relu".to_string(), "m.difference".to_string());
+        let sub = |inputs: &str| ("Sub".to_string(), inputs.to_string());
+        assert_eq!(of("Max"), [sub("r.out x"), relu.clone(), ("Add".into(), "x m.beyond".into())]);
+        assert_eq!(of("Min"), [sub("x r.out"), relu, sub("x m.beyond")]);
+        let several = rewritten(vec![node("m", other("Max"), &["x", "c", "x"])], &[("c", Tensor::f32(&[], vec![0.0]))]);
+        assert_eq!(several.nodes[0].op, Op::Relu);
     }
 
     #[test]

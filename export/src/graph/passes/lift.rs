@@ -3,7 +3,7 @@
 //! An operator over C×L works on C×L×1, between a Reshape there and one back; neighbouring Reshapes meet and cancel. What Keras and TensorFlow write
 //! as C×1×L is turned upright likewise.
 
-use super::reshape::{is_reshape, reshaped};
+use super::reshape::{identity, is_reshape, reshaped};
 use super::rewriter::Rewriter;
 use super::sink::only_operand;
 use super::transpose::{is_step_of_one_scale, permutation};
@@ -149,6 +149,16 @@ pub(super) fn upright(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     Some(vec![before, turned, back])
 }
 
+/// Branches that each reshape an input of the network alike read one Reshape.
+pub(super) fn share_reshape(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
+    let x = node.input(0)?;
+    (is_reshape(&node.op) && rw.is_input(x) && rw.readers(x) > 1).then_some(())?;
+    let to = rw.info_of(node)?.shape;
+    let is_same = |other: &Node| is_reshape(&other.op) && rw.info(&other.outputs[0]).is_some_and(|o| o.shape == to);
+    let shared = rw.early_reader(x, is_same)?.outputs[0].clone();
+    Some(vec![Node { op: identity(), inputs: vec![shared], ..node.clone() }])
+}
+
 /// An input of the network that is reshaped to a map by its only reader is declared as that map.
 pub(super) fn declare_input(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
     let (x, output) = (node.input(0)?.to_string(), node.outputs.first()?.clone());
@@ -195,6 +205,7 @@ mod tests {
         let rules = [
             identity::remove,
             reshape::recognize,
+            share_reshape,
             declare_input,
             sink::sink,
             sink::pool_before_reshape,
@@ -262,6 +273,26 @@ mod tests {
         assert_eq!(shape::display(&lifted.inputs[0].shape), "batch×2×9×1");
         let factors = &lifted.initializers[&lifted.nodes[0].inputs[0]];
         assert_eq!((factors.dims.as_slice(), factors.as_f32()), (&[2, 1, 1][..], Some(&[2.0, 3.0][..])));
+    }
+
+    /// Two convolutions read the input: it is one map for both.
+    #[test]
+    fn branches_at_the_input() {
+        let conv = || with("Conv", &[("kernel_shape", ints(&[3]))]);
+        let nodes = vec![
+            node("left", conv(), &["x", "w"]),
+            node("right", conv(), &["x", "w"]),
+            node("sum", Op::Add, &["left.out", "right.out"]),
+            node("mean", Op::GlobalAveragePool, &["sum.out"]),
+            node("flat", Op::Flatten { axis: 1 }, &["mean.out"]),
+        ];
+        let branches = graph(&[2, 9], nodes, &[("w", Tensor::f32(&[4, 2, 3], vec![0.0; 24]))]);
+        // Once the second branch reads the first one's Reshape, that is the input's only reader.
+        let lifted = lifted(&lifted(&branches));
+        let expected =
+            [("left", "Conv"), ("right", "Conv"), ("sum", "Add"), ("mean", "GlobalAveragePool"), ("flat", "Flatten")];
+        assert_eq!(listing(&lifted), expected);
+        assert_eq!(shape::display(&lifted.inputs[0].shape), "batch×2×9×1");
     }
 
     #[test]

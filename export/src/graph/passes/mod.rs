@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod bounds;
+pub mod compose;
 mod concat;
 mod constants;
 pub(crate) mod dead;
@@ -38,17 +39,19 @@ pub use supported::{Unsupported, supported};
 const KNOWN: [Rule; 3] = [identity::remove, constants::fold, bounds::into_clip];
 
 /// Towards the fewest forms.
-const FORMS: [Rule; 32] = [
+const FORMS: [Rule; 34] = [
     identity::remove,
     constants::fold,
     bounds::into_clip,
     bounds::prelu,
-    bounds::sum,
+    bounds::of_several,
+    bounds::larger_or_smaller,
     scikit::scaler,
     concat::from_front,
     softmax::from_flattening,
     softmax::behind_flatten,
     reshape::recognize,
+    lift::share_reshape,
     lift::declare_input,
     lift::declare_turned_input,
     pad::simplify,
@@ -148,8 +151,9 @@ fn with_batch(graph: &Graph) -> Graph {
 
 fn forms(graph: &Graph, file_batch: Option<usize>) -> Graph {
     let known = rewrite_of_batch(&dead::remove(graph), &KNOWN, file_batch);
-    let formed = rewrite_of_batch(&fuse_activation::fuse(&known), &FORMS, file_batch);
-    let placed = rewrite_of_batch(&formed, &[FORMS.as_slice(), &PLACED].concat(), file_batch);
+    let formed = rewrite_of_batch(&compose::compose(&fuse_activation::fuse(&known)), &FORMS, file_batch);
+    // Once more for what is behind layers that had no shape before, such as those over one dimension.
+    let placed = rewrite_of_batch(&compose::compose(&formed), &[FORMS.as_slice(), &PLACED].concat(), file_batch);
     dead::remove(&rewrite_of_batch(&placed, &LEFT, file_batch))
 }
 

@@ -116,6 +116,7 @@ fn word(op: &Op) -> &str {
             Activation::Silu => "silu",
             Activation::Softplus => "softplus",
             Activation::Gelu => "gelu",
+            Activation::Formula(_) => "function",
         },
         Op::Flatten { .. } => "flatten",
         Op::Reshape => "reshape",

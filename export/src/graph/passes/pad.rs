@@ -148,7 +148,7 @@ fn is_not_negative(rw: &Rewriter, value: &str) -> bool {
         match maker.op {
             Op::Relu => return true,
             Op::Clip { min, .. } => return min >= 0.0,
-            Op::Activation(function) => {
+            Op::Activation(ref function) => {
                 return matches!(function, Activation::Sigmoid | Activation::HardSigmoid { .. } | Activation::Softplus);
             }
             Op::MaxPool { .. } | Op::AveragePool { .. } | Op::GlobalAveragePool => {}

@@ -52,7 +52,7 @@ pub(super) fn is_reshape(op: &Op) -> bool {
     matches!(op, Op::Flatten { .. } | Op::Reshape)
 }
 
-fn identity() -> Op {
+pub(super) fn identity() -> Op {
     Op::Other { op_type: "Identity".into(), attributes: Default::default() }
 }
 

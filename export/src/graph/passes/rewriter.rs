@@ -19,6 +19,8 @@ pub(super) type Rule = fn(&mut Rewriter, &Node) -> Option<Vec<Node>>;
 const MOST_REWRITES: usize = 64;
 /// Most values of new constants, beside four times those of the file, before the rest of the graph is left as it is.
 const MOST_NEW_VALUES: usize = 16 * MOST_GROWN;
+/// Nodes among which one is looked for that reads an input of the network before all others.
+const EARLY_NODES: usize = 64;
 /// Longest beginning of a new name, in bytes: each is made from another.
 const LONGEST_STEM: usize = 160;
 
@@ -204,6 +206,12 @@ impl Rewriter {
     pub(super) fn sole_maker(&self, node: &Node, position: usize) -> Option<&Node> {
         let value = node.input(position)?;
         self.maker(value).filter(|_| self.readers(value) == 1)
+    }
+
+    /// The first node that reads a value first of all and is such, where it is among the first of all nodes.
+    pub(super) fn early_reader(&self, value: &str, is_such: impl Fn(&Node) -> bool) -> Option<&Node> {
+        let mut early = self.settled.iter().take(EARLY_NODES).flatten();
+        early.find(|node| node.input(0) == Some(value) && is_such(node))
     }
 
     /// How many inputs, and outputs of the graph, name a value.

@@ -1,15 +1,22 @@
 //! What a network has that cannot be carried, all of it at once, each with what to do instead.
 
 use super::arrays::MOST_GROWN;
+use crate::graph::formula::is_pointwise;
 use crate::graph::shape::{self, Shapes, sample_dims};
-use crate::graph::{Attribute, BEFORE_OPSET_13, Graph, Node, Op, ValueInfo};
+use crate::graph::{Attribute, Attributes, BEFORE_OPSET_13, Graph, Node, Op, ValueInfo};
 
 /// What the road cannot carry, all of it.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("{} of the network cannot be carried: {}", things(nodes.len()), nodes.join("; "))]
+#[error("{} of the network cannot be carried:{}", things(nodes.len()), lines(nodes))]
 pub struct Unsupported {
     /// Each node's name, operator, attributes, and what to do instead; or what is wrong at the network's ends.
     pub nodes: Vec<String>,
+}
+
+/// One behind the colon, several each on a line of its own.
+fn lines(nodes: &[String]) -> String {
+    let before = if nodes.len() == 1 { " " } else { "\n  " };
+    nodes.iter().map(|node| format!("{before}{node}")).collect()
 }
 
 fn things(count: usize) -> String {
@@ -114,9 +121,9 @@ impl Look<'_> {
         let sample = |value: &String| sample_dims(self.shapes.get(value)?);
         match &node.op {
             // What it would be in another place cannot be said behind a node without a shape: that one is named.
-            Op::Other { op_type, .. } if self.is_behind_unknown(node) && HAS_FORMS.contains(&op_type.as_str()) => None,
+            Op::Other { .. } if self.is_behind_unknown(node) && may_have_a_form(node) => None,
             Op::Other { op_type, .. } if op_type.starts_with("qonnx.") || op_type.starts_with("onnx.brevitas") => Some(instead(op_type).into()),
-            Op::Other { .. } if !node.inputs.is_empty() && node.inputs.iter().all(|i| self.is_constant(i)) => Some(format!(
+            Op::Other { op_type, .. } if !matches!(op_type.as_str(), "If" | "Loop" | "Scan") && !node.inputs.is_empty() && node.inputs.iter().all(|i| self.is_constant(i)) => Some(format!(
                 "it computes a constant that is not computed here, or one of more than {MOST_GROWN} values: compute it in the exporter (onnxsim does)"
             )),
             Op::Other { op_type, .. } => Some(instead(op_type).into()),
@@ -161,8 +168,18 @@ impl Look<'_> {
     }
 }
 
-/// Operators that the passes rewrite where they know the shape before them.
-const HAS_FORMS: [&str; 21] = [
+/// Whether the passes rewrite a node where they know the shape before it.
+fn may_have_a_form(node: &Node) -> bool {
+    let Op::Other { op_type, attributes } = &node.op else { return false };
+    let interpolates = || Attributes(attributes).text("mode", "nearest").is_none_or(|mode| mode != "nearest");
+    match op_type.as_str() {
+        "Resize" | "Upsample" => !interpolates(),
+        known => HAS_FORMS.contains(&known) || is_pointwise(&node.op, node.inputs.len()),
+    }
+}
+
+/// Operators that have forms.
+const HAS_FORMS: [&str; 20] = [
     "AveragePool",
     "Cast",
     "Clip",
@@ -176,14 +193,13 @@ const HAS_FORMS: [&str; 21] = [
     "Pad",
     "ReduceMax",
     "ReduceMean",
-    "Resize",
+    "Reshape",
     "Slice",
     "Split",
     "Squeeze",
     "Sub",
     "Transpose",
     "Unsqueeze",
-    "Upsample",
 ];
 
 /// Most numbers of a list that an error shows.
@@ -226,8 +242,8 @@ fn instead(op_type: &str) -> &'static str {
         "Conv" => "expected one or two spatial dimensions of fixed size and constant weights",
         "MaxPool" => "expected one or two spatial dimensions of fixed size, and no second output",
         "AveragePool" => {
-            "expected one or two spatial dimensions of fixed size; with ceil_mode = 1 padding cannot count (count_include_pad = 0), nor can \
-             dilated means be padded"
+            "expected one or two spatial dimensions of fixed size; dilated means are padded only where padding counts (count_include_pad = 1, \
+             ceil_mode = 0)"
         }
         "LpPool" | "GlobalLpPool" | "MaxRoiPool" | "RoiAlign" => "use MaxPool or AveragePool",
         "Gemm" => "expected rows N×K, constant weights, transA = 0",
@@ -240,16 +256,16 @@ fn instead(op_type: &str) -> &'static str {
         | "LRN" => "statistics of the input cannot be folded into weights: train with BatchNormalization",
         "Clip" => "expected constant bounds",
         "Dropout" => "expected inference, with the mask unread: export in evaluation mode (model.eval())",
-        "Gelu" => "expected approximate = none: use nn.GELU() without an approximation, or HardSwish",
-        "Mish" | "Selu" | "Celu" | "ThresholdedRelu" | "Softsign" | "Shrink" | "Erf" | "Exp" | "Log" | "Sqrt"
-        | "Abs" | "Reciprocal" | "Sin" | "Cos" | "Floor" | "Ceil" | "Round" | "Sign" => {
-            "activations are Relu, Clip, LeakyRelu, PRelu, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish, Silu, Softplus and Gelu: use one of these"
+        "Gelu" => "expected approximate = none or tanh",
+        "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal" | "And" | "Or" | "Xor" | "Not" => {
+            "values can be compared only within a function of one activation and constants: use Max, Min or a product with a gate"
         }
         "PRelu" => "expected one constant slope, or one a channel",
         "Div" => "expected a constant divisor, one value or one a channel",
-        "Pow" | "Mod" => "a power of activations has no int8 form here: rewrite the layer",
+        "Pow" => "expected a constant exponent of one value, or one function of one activation",
+        "Mod" => "no near form is supported: rewrite the layer, or leave it to the code around the network",
         "Max" | "Min" => {
-            "expected an activation and a constant of one value, which bounds it; the larger of two activations is a + Relu(b − a)"
+            "expected a constant of one value, which bounds an activation, or two activations of one shape"
         }
         "Sub" | "Sum" | "Mean" => "expected values of one shape, or a constant of one value or one a channel",
         "Pad" => {
@@ -305,6 +321,26 @@ mod tests {
         assert!(error.nodes[0].starts_with("`a` (Resize of batch×4): maps grow to their nearest"), "{error}");
         assert!(error.nodes[1].starts_with("`c` (com.microsoft.FusedConv): no near form"), "{error}");
         assert!(error.nodes[2].starts_with("`d` (MatMul): its weights are computed"), "{error}");
+    }
+
+    /// Behind a node without a shape only that is named which no shape would help.
+    #[test]
+    fn behind_what_has_no_shape() {
+        let resize = |mode: &str| {
+            let attributes = [("mode".to_string(), Attribute::Text(mode.into()))].into();
+            Op::Other { op_type: "Resize".into(), attributes }
+        };
+        let nodes = vec![
+            node("a", other("ConvTranspose"), &["x"]),
+            node("b", other("Softsign"), &["a.out"]),
+            node("c", resize("linear"), &["b.out"]),
+            node("d", resize("nearest"), &["c.out"]),
+        ];
+        let error = supported(&graph(&[4, 3, 3], nodes, &[])).unwrap_err().to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        assert_eq!(lines[0], "2 things of the network cannot be carried:");
+        assert!(lines[1].starts_with("  `a` (ConvTranspose of batch×4×3×3)"), "{error}");
+        assert!(lines[2].starts_with("  `c` (Resize with mode = linear)") && lines.len() == 3, "{error}");
     }
 
     /// One complaint each, by the words that it must have.

@@ -28,10 +28,18 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
             let resolved = Resolver { attributes, kernel, input }.window()?;
             // Padding counts in the mean, but not what rounding up adds to it.
             let count_include_pad = attributes.int("count_include_pad", 0)? != 0 && resolved.window.pads != [0; 4];
-            let is_exact = resolved.surplus == [0, 0] || !count_include_pad;
+            let is_dense = resolved.window.dilations == [1, 1];
+            if resolved.surplus != [0, 0] && count_include_pad {
+                // The padding that counts is made of zeros that are there.
+                let zeros = zeros_around(rw, node, resolved.window.pads)?;
+                let window = Resolved { window: Window { pads: [0; 4], ..resolved.window }, ..resolved }.rounded_up();
+                is_dense.then_some(())?;
+                let op = Op::AveragePool { window, count_include_pad: false };
+                let inputs = zeros.outputs.clone();
+                return Some(vec![zeros, Node { op, inputs, outputs: node.outputs[..1].to_vec(), ..node.clone() }]);
+            }
             let window = resolved.rounded_up();
-            is_exact.then_some(())?;
-            if window.dilations == [1, 1] {
+            if is_dense {
                 return new(Op::AveragePool { window, count_include_pad });
             }
             (window.pads == [0; 4] || count_include_pad).then_some(())?;
@@ -39,6 +47,18 @@ pub(super) fn resolve(rw: &mut Rewriter, node: &Node) -> Option<Vec<Node>> {
         }
         _ => None,
     }
+}
+
+/// A Pad with zeros of what a node reads: top, left, bottom, right.
+fn zeros_around(rw: &mut Rewriter, node: &Node, [top, left, bottom, right]: [usize; 4]) -> Option<Node> {
+    let amounts = [0, 0, top, left, 0, 0, bottom, right].map(|amount| amount as i64).to_vec();
+    let pads = rw.add_constant(&format!("{}.pads", node.name), Tensor::i64(&[8], amounts));
+    Some(rw.part(
+        node,
+        "padded",
+        Op::Other { op_type: "Pad".into(), attributes: Default::default() },
+        &[node.input(0)?, &pads],
+    ))
 }
 
 /// Height and width of weights, constant or behind a DequantizeLinear.
@@ -197,7 +217,11 @@ mod tests {
         // The third window down would begin in the padding below: it is dropped.
         assert_eq!(pads(pool("MaxPool", &[("pads", ints(&[1, 1, 2, 0]))], [3, 5])), [1, 1, 2, 1]);
         let counted = [("count_include_pad", Attribute::Int(1)), ("pads", ints(&[1, 1, 1, 1]))];
-        assert!(matches!(pool("AveragePool", &counted, [6, 7]), Op::Other { .. }));
+        assert_eq!(
+            pool("AveragePool", &counted, [6, 7]).name(),
+            "Pad",
+            "zeros that count, and a row below that does not"
+        );
         assert!(matches!(pool("AveragePool", &counted, [7, 7]), Op::AveragePool { count_include_pad: true, .. }));
     }
 

@@ -222,10 +222,18 @@ fn broadcasts(op_type: &str) -> bool {
     ["Sub", "Div", "Pow", "Max", "Min", "PRelu"].contains(&op_type)
 }
 
-/// Operators that change values but no shapes, so that a graph can be described before a pass has removed them.
+/// Operators that change values but no shapes, so that a graph can be described before a pass has removed or refused them.
 fn keeps_shape(op_type: &str) -> bool {
+    const NORMALIZATIONS: [&str; 6] = [
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "LayerNormalization",
+        "LpNormalization",
+        "MeanVarianceNormalization",
+    ];
     const UNARY: [&str; 7] = ["Identity", "Dropout", "Exp", "Sqrt", "Neg", "Abs", "Erf"];
-    UNARY.contains(&op_type)
+    UNARY.contains(&op_type) || NORMALIZATIONS.contains(&op_type)
 }
 
 fn broadcast_dim(left: Dim, right: Dim) -> Option<Dim> {

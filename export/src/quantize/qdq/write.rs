@@ -128,7 +128,7 @@ impl Writer<'_> {
             QuantOp::Add { .. } => Op::Add,
             QuantOp::Mul { .. } => Op::Mul,
             QuantOp::Resize { factors } => Op::Resize { factors: *factors },
-            QuantOp::Activation { function } => Op::Activation(*function),
+            QuantOp::Activation { function } => Op::Activation(function.clone()),
             QuantOp::Concat => Op::Concat { axis: 1 },
             QuantOp::Reshape if self.flat[node.output] => Op::Flatten { axis: 1 },
             QuantOp::Reshape => {

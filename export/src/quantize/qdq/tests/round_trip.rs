@@ -51,6 +51,7 @@ impl Dice {
             Activation::LeakyRelu { alpha: parameter },
             Activation::HardSigmoid { alpha: parameter, beta: 0.5 },
         ][self.below(4)]
+        .clone()
     }
 
     fn op(&mut self, kind: usize, [channels, height, width]: [usize; 3], zero_point: i8) -> QuantOp {
