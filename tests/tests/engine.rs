@@ -76,7 +76,8 @@ fn every_kernel_is_the_definition_on_the_shapes_that_it_is_for() {
             uses.extend(check(&graph, &options, &mut generator));
         }
     }
-    let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).chain([Kernel::WidenedOdd16 as u8]);
+    let later = [Kernel::WidenedOdd16 as u8, Kernel::WidenedDuals as u8];
+    let convs = (Kernel::Portable as u8..=Kernel::Spread8 as u8).chain(later);
     let convs = convs.map(|kernel| (Kind::Conv2d as u8, kernel));
     let depthwise =
         (Kernel::DepthwiseQuads as u8..=Kernel::DepthwiseUnsigned8 as u8).chain([Kernel::DepthwiseThree as u8]);

@@ -47,7 +47,7 @@ fn number(operator: &Operator) -> u8 {
     match Walk::of(operator) {
         _ if operator.kernel.is_dense() => 0,
         Walk::Conv(Taps::Three) => 0,
-        _ if operator.walks_by_runs() => 1,
+        _ if operator.walks_by_runs() || operator.kernel == Kernel::WidenedDuals => 1,
         Walk::Conv(Taps::One { stride: 1 }) => 1,
         Walk::Conv(Taps::One { .. }) => 2,
         Walk::Depthwise(window) => 3 + window as u8,
@@ -81,6 +81,7 @@ impl Function {
             Kernel::Image16 if three => (208, 65),
             Kernel::Image16 => (330, 250),
             Kernel::Widened16 => (276, 235),
+            Kernel::WidenedDuals => (460, 384),
             Kernel::Widened8 => (298, 140),
             Kernel::Narrow8 => (355, 158),
             Kernel::Long if three => (110, 86),

@@ -143,7 +143,7 @@ fn alternatives(plan: &Plan, id: usize) -> Vec<Alternative> {
         let stacked = chosen.inputs[0] == 0 && input.channels == 1 && layout != Layout::ChannelsLast;
         let input = Tensor { layout, stacked: stacked && chosen.dilations[0] == 1, ..*input }.complete();
         let in_blocks = |block| Operator { kernel, block, ..*chosen }.complete(&input, output);
-        if !kernel.takes(&in_blocks(1), &input) || (kernel == Kernel::Long && !fits_24_bits(plan, id)) {
+        if !kernel.takes(&in_blocks(1), &input) || (kernel.sums_fit_24_bits() && !fits_24_bits(plan, id)) {
             return None;
         }
         let blocks = (1..=kernel.most_pixels(chosen) as u8).rev().map(in_blocks);

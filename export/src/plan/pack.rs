@@ -114,6 +114,7 @@ pub fn stream(operator: &Operator, weights: &Weights, table: &[u32], input: &Ten
         let biases = (first..first + group).map(|channel| entry(channel, 0, 0));
         match operator.kernel {
             Kernel::Long => words.extend(long_biases(&biases.collect::<Vec<_>>())),
+            Kernel::WidenedDuals => words.extend(dual_biases(&biases.collect::<Vec<_>>())),
             _ => words.extend(biases),
         }
         let channels = Group { weights, first, input, taps };
@@ -162,6 +163,11 @@ fn long_biases(biases: &[u32]) -> Vec<u32> {
         [sum as u32, (sum >> 32) as u32]
     };
     biases.chunks_exact(2).flat_map(pair).collect()
+}
+
+/// Biases in pairs, what the sums of two channels begin with whose weights share 16 bits: b₀ and b₀ + b₁·2^8.
+fn dual_biases(biases: &[u32]) -> Vec<u32> {
+    biases.chunks_exact(2).flat_map(|pair| [pair[0], pair[0].wrapping_add(pair[1] << 8)]).collect()
 }
 
 /// Output channels whose weights are interleaved.
@@ -233,6 +239,11 @@ impl Group<'_> {
                 let pass = |lane| each.clone().map(move |(tap, m)| halves([at(tap, lane, m), at(tap, lane + 2, m)]));
                 let is_half = kernel == Kernel::WidenedOdd16 && (step + 1).is_multiple_of(self.input.planes());
                 (0..if is_half { 1 } else { 2 }).flat_map(pass).collect()
+            }
+            Kernel::WidenedDuals => {
+                let dual = |lane, m| at(0, lane, m) + (at(0, lane, m + 1) << 8);
+                let pass = |lane| [0, 2].map(move |m| halves([dual(lane, m), dual(lane + 2, m)]));
+                [0, 1].into_iter().flat_map(pass).collect()
             }
             Kernel::Image16 => {
                 each.map(|(tap, m)| halves([step, step + 1].map(|step| self.weight(step, tap, 0, m)))).collect()

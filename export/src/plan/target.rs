@@ -63,6 +63,7 @@ impl Target {
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => &[
                 Kernel::Widened16,
                 Kernel::WidenedOdd16,
+                Kernel::WidenedDuals,
                 Kernel::Widened8,
                 Kernel::Narrow8,
                 Kernel::DepthwiseThree,
@@ -107,7 +108,9 @@ pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
             Kernel::Spread16 => (channels / 2) as f64 + (channels % 2) as f64 * 0.6,
             _ => channels.div_ceil(group) as f64,
         };
-        return height * blocks * (of_block + groups * of_group) as u64;
+        // What goes from block to block by itself is called, and makes its frame, once a row.
+        let of_row = if operator.kernel == Kernel::WidenedDuals { 110 } else { 0 };
+        return height * (of_row + blocks * (of_block + groups * of_group) as u64);
     }
     let values = u64::from(input.height) * u64::from(input.width) * u64::from(input.channels);
     match operator.kind {
@@ -155,6 +158,7 @@ fn cost(kernel: Kernel, taps: Taps, window: Window) -> Cost {
         Kernel::Image16 if three => (120.0, 3.0, 30.0, 4.5, 2.4, 3.0),
         Kernel::Image16 => (150.0, 2.6, 40.0, 4.0, 3.2, 3.0),
         Kernel::Widened16 => (120.0, 5.0, 40.0, 8.0, 7.0, 3.0),
+        Kernel::WidenedDuals => (40.0, 8.0, 31.0, 10.7, 10.0, 4.0),
         Kernel::Widened8 => (120.0, 5.0, 40.0, 14.0, 7.0, 3.0),
         Kernel::Narrow8 => (120.0, 0.0, 40.0, 17.0, 9.0, 3.0),
         Kernel::Long if three => (60.0, 0.0, 40.0, 20.0, 27.5, 8.0),

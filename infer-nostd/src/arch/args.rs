@@ -10,7 +10,7 @@ use crate::ring::RowMut;
 #[repr(C)]
 pub struct Args {
     /// What it walks over.
-    pub segments: *const Segment,
+    pub segments: *mut Segment,
     /// Behind them.
     pub segments_end: *const Segment,
     /// Bytes from one step to the next in a segment, of a depthwise convolution from one plane of the input to the next.
@@ -28,7 +28,11 @@ pub struct Args {
     /// Left shift of the accumulators.
     pub shift_bits: u32,
     /// Smallest result, 128 more where it is stored unsigned. Kernels that saturate to int8 do not look.
+    #[cfg(not(kernels = "dsp"))]
     pub min: i32,
+    /// Blocks of this size side by side. A kernel that goes from block to block by itself uses them up, and with them `out` and the segments' starts.
+    #[cfg(kernels = "dsp")]
+    pub blocks: u32,
     /// Largest result.
     pub max: i32,
     /// Bytes from one tap to the next. This and what follows is for depthwise kernels of any window.
@@ -42,7 +46,7 @@ pub struct Args {
 impl Args {
     /// Of the row's first block.
     #[inline(always)]
-    pub fn new<const USES: u128>(step: &Step, out: &mut RowMut, segments: &[Segment]) -> Self {
+    pub fn new<const USES: u128>(step: &Step, out: &mut RowMut, segments: &mut [Segment]) -> Self {
         let (operator, output) = (step.operator, step.output);
         let lanes = step.input.lanes as u32;
         let steps = if cfg!(kernels = "dsp") { segments.iter().map(|segment| segment.steps).sum() } else { 0 };
@@ -51,7 +55,7 @@ impl Args {
         let stored = if is_unsigned { output.layout.flip() as i32 } else { 0 };
         let [min, max] = if is_unsigned { operator.clamp } else { [i8::MIN, i8::MAX] };
         Self {
-            segments: segments.as_ptr(),
+            segments: segments.as_mut_ptr(),
             segments_end: segments.as_ptr_range().end,
             plane_len: step.input.step_len() as u32,
             stream: step.words.as_ptr().wrapping_add(operator.weights as usize),
@@ -60,7 +64,10 @@ impl Args {
             channels: output.channels as u32,
             zero_point: output.zero_point as i32 + stored,
             shift_bits: operator.shift_bits as u32,
+            #[cfg(not(kernels = "dsp"))]
             min: min as i32 + stored,
+            #[cfg(kernels = "dsp")]
+            blocks: 1,
             max: max as i32 + stored,
             tap_len: if const { Uses(USES).depthwise_kernels() } { operator.dilations[1] as u32 * lanes } else { 0 },
             stride_len: operator.strides[1] as u32 * lanes,

@@ -29,7 +29,7 @@ pub struct Segment {
 }
 
 /// A kernel for blocks of one size.
-pub type Function = unsafe extern "C" fn(*const Args);
+pub type Function = unsafe extern "C" fn(*mut Args);
 
 /// Three taps a step, as [`functions`] names it.
 pub(super) const THREE: Walk = Walk::Conv(Taps::Three);
@@ -51,7 +51,7 @@ pub(super) const DEPTHWISE_STRIDED: Walk = Walk::Depthwise(Window::AnyStrided);
 macro_rules! functions {
     ($($kernel:ident $($walk:ident)|+ $pixels:literal => $name:ident,)*) => {
         unsafe extern "C" {
-            $(fn $name(args: *const $crate::arch::args::Args);)*
+            $(fn $name(args: *mut $crate::arch::args::Args);)*
         }
 
         /// The function for blocks of `pixels`.
@@ -120,12 +120,19 @@ fn blocks<const USES: u128, const N: usize>(step: &Step, rows: &Rows, out: &mut 
         let (block_len, out_len) = (pixels * args.stride_len as usize, pixels * step.output.lanes());
         // SAFETY: `Engine::sized` has found all functions that the plan needs in `USES`.
         let function = unsafe { function::<USES>(operator.kernel, walk_of::<USES>(operator), pixels) };
+        #[cfg(kernels = "dsp")]
+        if const { Uses(USES).walks_rows() } && operator.kernel.walks_rows() {
+            args.blocks = (left - until) as u32;
+            // SAFETY: as below, for so many blocks side by side: it moves `out` and the segments' starts by itself, from each block to the next.
+            unsafe { function(&mut args) };
+            left = until;
+        }
         while left > until {
             // SAFETY: of a convolution the kernel reads `steps` times the block's pixels (two more for three taps) from each segment's start,
             // `plane_len` apart; of a depthwise one the windows of these pixels in every plane of the rows that begin there. Both lie in the rows:
             // the plan's check has found that they are as wide as the windows reach. It reads a stream as long as kernel, window and channels
             // make it, which the check has found in the file, and it writes the block's pixels of every plane of the output's row.
-            unsafe { function(&args) };
+            unsafe { function(&mut args) };
             args.out = args.out.wrapping_add(out_len);
             for segment in segments.iter_mut() {
                 segment.start = segment.start.wrapping_add(block_len);

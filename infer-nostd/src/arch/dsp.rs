@@ -1378,6 +1378,249 @@ dsp_narrow8_t1_s\S\()_\N:
   dsp_t1u dsp_image16_runs, 16, 0, \n
 .endr
 
+@ ---- one tap, the weights of two channels in 16 bits ---------------------------------------------------------------------------
+@ Four channels by N pixels. A word of weights holds those of channels 2i and 2i + 1 for two inputs, a + b * 2^8 in each half. As int16 they are
+@ what SMLAD takes, for A + B * 2^8; SXTB16 leaves a, for A. At the end B is what is left of the difference, if it fits 24 bits.
+@ N = 2: 8 SMLAD, 2 SXTB16, 4 LDR: 14 instructions, 15 cycles for 16 products; a plane of four channels takes about 60 cycles besides.
+@ r4, r5 accumulate A and A + B * 2^8 of channels 0 and 1 of the last pixel, r12, lr of its channels 2 and 3; r8-r11 likewise those of the first of
+@ two. r6, r7 weights; r2, r3 pixels; r0 pixels and r1 weights of a round of sixteen passes, the first of which may be entered in the middle.
+@ A call does a row, block after block.
+@
+@ Stream, by plane: what a pixel's accumulators begin with; for each pass (bytes 0 and 2 of a step, then bytes 1 and 3) the weights of channels 0
+@ and 1, of channels 2 and 3; the multipliers. Lanes beyond the channels have weights 0 and multiplier 1.
+@
+@ Frame: 0 the pixels as the first round sees them | 4 from the last round's weights to the next plane's | 8 entry | 12 zero point | 16 pixels of the
+@ last round | 20 out | 24 plane of out | 28 end of out | 32 arguments | 36 frame's length | 40 the pixels
+
+.macro dsp_duals_macs N
+  .if \N == 2
+    .if FIRST
+      smlad r9, r6, r2, r5
+      smlad r11, r7, r2, lr
+    .else
+      smlad r9, r6, r2, r9
+      smlad r11, r7, r2, r11
+    .endif
+  .endif
+  smlad r5, r6, r3, r5
+  smlad lr, r7, r3, lr
+  dsp_half 1, r6, r7
+  .if \N == 2
+    .if FIRST
+      smlad r8, r6, r2, r4
+      smlad r10, r7, r2, r12
+    .else
+      smlad r8, r6, r2, r8
+      smlad r10, r7, r2, r10
+    .endif
+  .endif
+  smlad r4, r6, r3, r4
+  smlad r12, r7, r3, r12
+.endm
+
+@ Pass P of a round.
+.macro dsp_duals_pass N, P
+  .if \P == 0
+    ldr r6, [r1, #128]!
+    ldr r7, [r1, #4]
+    .if \N == 2
+      ldr r2, [r0, #128]!
+      ldr r3, [r0, #4]
+    .else
+      ldr r3, [r0, #64]!
+    .endif
+  .else
+    ldr r6, [r1, #8 * \P]
+    ldr r7, [r1, #8 * \P + 4]
+    .if \N == 2
+      ldr r2, [r0, #8 * \P]
+    .endif
+    ldr r3, [r0, #4 * \N * \P + 4 * \N - 4]
+  .endif
+  dsp_duals_macs \N
+.endm
+
+@ A pixel's sums -> rounded, saturated: r0, r3, r6, r7 the multipliers, r2 the zero point.
+.macro dsp_duals_finish a, b, c, d
+  sub \b, \b, \a
+  sub \d, \d, \c
+  asr \b, \b, #8
+  asr \d, \d, #8
+  smmlar \a, \a, r0, r2
+  smmlar \b, \b, r3, r2
+  smmlar \c, \c, r6, r2
+  smmlar \d, \d, r7, r2
+  ssat \a, #8, \a
+  ssat \b, #8, \b
+  ssat \c, #8, \c
+  ssat \d, #8, \d
+.endm
+
+.macro dsp_duals_store sums:vararg
+  .irp sum, \sums
+    strb \sum, [r2, #AT]
+    .set AT, AT + 1
+  .endr
+.endm
+
+.macro dsp_duals N
+  .section .text.dsp_widened_duals_\N, "ax", %progbits
+  .global dsp_widened_duals_\N
+  .type dsp_widened_duals_\N, %function
+  .p2align 2
+dsp_widened_duals_\N:
+  push {r3-r11, lr}             @ r3 keeps sp a multiple of 8
+  mov lr, r0
+  ldm r0, {r1-r9}               @ segments, their end, plane, stream, out, plane of out, channels, zero point
+  ldr r0, [r0, #52]             @ steps in all
+  lsls r1, r0, #(2 + \N)        @ bytes of the pixels
+  add r9, r1, #40
+  sub sp, sp, r9
+  rsbs r0, r0, #0
+  and r0, r0, #7                @ steps of the first round that are left out
+  adr r2, 8f
+  ldrsh r4, [r2, r0, lsl #1]
+  add r4, r4, r2                @ entry
+  add r10, sp, #40
+  add r1, r1, r10
+  subs r1, #(64 * \N)           @ the last round's pixels
+  sub r2, r10, r0, lsl #(2 + \N)
+  lsls r0, r0, #4
+  rsb r3, r0, #160
+  adds r7, #3
+  lsrs r7, r7, #2               @ planes
+  mla r7, r7, r6, r5            @ end of out
+  strd r2, r3, [sp]
+  strd r4, r8, [sp, #8]
+  str r1, [sp, #16]
+  strd r6, r7, [sp, #24]
+  strd lr, r9, [sp, #32]
+1:                              @ a block
+  ldm lr, {r1, r2, r4}
+  ldr r3, [lr, #48]             @ from pixel to pixel
+  add r12, sp, #40
+2:                              @ a segment
+  ldrd r0, r5, [r1]
+  .if \N == 2
+    add r6, r0, r3, lsl #1
+  .else
+    add r6, r0, r3
+  .endif
+  str r6, [r1], #8              @ where the next block begins
+3:                              @ a step
+  ldr r6, [r0]
+  .if \N == 2
+    ldr r7, [r0, r3]
+    sxtb16 r8, r6
+    sxtb16 r9, r7
+    sxtb16 r10, r6, ror #8
+    sxtb16 r11, r7, ror #8
+    stm r12!, {r8, r9, r10, r11}
+  .else
+    sxtb16 r8, r6
+    sxtb16 r10, r6, ror #8
+    stm r12!, {r8, r10}
+  .endif
+  add r0, r0, r4
+  subs r5, #1
+  bne 3b
+  cmp r1, r2
+  bne 2b
+  ldr r2, [lr, #16]
+  ldr r1, [lr, #12]
+  str r2, [sp, #20]
+  subs r1, #144
+4:                              @ a plane
+  ldr r4, [r1, #144]
+  ldr r5, [r1, #148]
+  ldr r12, [r1, #152]
+  ldr lr, [r1, #156]
+  ldr r6, [r1, #160]
+  ldr r7, [r1, #164]
+  .if \N == 2
+    ldr r2, [sp, #40]
+  .endif
+  ldr r3, [sp, #36 + 4 * \N]
+  ldr r0, [sp, #4]
+  add r1, r1, r0
+  .set FIRST, 1
+  dsp_duals_macs \N
+  .set FIRST, 0
+  ldr r0, [sp]
+  ldr pc, [sp, #8]
+  .p2align 2
+40:
+  dsp_duals_pass \N, 0
+41:
+  dsp_duals_pass \N, 1
+  dsp_duals_pass \N, 2
+43:
+  dsp_duals_pass \N, 3
+  dsp_duals_pass \N, 4
+45:
+  dsp_duals_pass \N, 5
+  dsp_duals_pass \N, 6
+47:
+  dsp_duals_pass \N, 7
+  dsp_duals_pass \N, 8
+49:
+  dsp_duals_pass \N, 9
+  dsp_duals_pass \N, 10
+51:
+  dsp_duals_pass \N, 11
+  dsp_duals_pass \N, 12
+53:
+  dsp_duals_pass \N, 13
+  dsp_duals_pass \N, 14
+55:
+  dsp_duals_pass \N, 15
+  ldr r2, [sp, #16]
+  cmp r0, r2
+  bne.w 40b
+  ldr r2, [sp, #12]
+  ldr r0, [r1, #128]
+  ldr r3, [r1, #132]
+  ldr r6, [r1, #136]
+  ldr r7, [r1, #140]
+  .if \N == 2
+    dsp_duals_finish r8, r9, r10, r11
+  .endif
+  dsp_duals_finish r4, r5, r12, lr
+  ldr r2, [sp, #20]
+  ldr r3, [sp, #24]
+  ldr r6, [sp, #28]
+  .set AT, 0
+  .if \N == 2
+    dsp_duals_store r8, r9, r10, r11
+  .endif
+  dsp_duals_store r4, r5, r12, lr
+  add r2, r2, r3
+  str r2, [sp, #20]
+  cmp r2, r6
+  bne.w 4b
+  ldr lr, [sp, #32]
+  ldr r1, [lr, #16]
+  ldr r2, [lr, #36]             @ blocks left
+  adds r1, #(4 * \N)
+  adds r6, #(4 * \N)
+  subs r2, #1
+  str r1, [lr, #16]
+  str r2, [lr, #36]
+  str r6, [sp, #28]
+  bne.w 1b
+  ldr r2, [sp, #36]
+  add sp, r2
+  pop {r3-r11, pc}
+  .p2align 2
+8:
+  .hword 41b - 8b + 1, 43b - 8b + 1, 45b - 8b + 1, 47b - 8b + 1, 49b - 8b + 1, 51b - 8b + 1, 53b - 8b + 1, 55b - 8b + 1
+  .size dsp_widened_duals_\N, . - dsp_widened_duals_\N
+.endm
+
+.irp n, 1, 2
+  dsp_duals \n
+.endr
+
 @ ---- depthwise, 3x3 -------------------------------------------------------------------------------------------------------------
 @ Up to six pixels of one channel: r6-r11 accumulate (pixel i in r(6 + i)); a plane's four lanes are written out, so that every byte lies at a fixed
 @ distance from r0, r2 (rows), r1 (stream). Rows 0 and 1 go first: PKHBT puts their bytes of a column side by side, SMLAD takes both; then row 2,
@@ -2001,6 +2244,8 @@ blocks::functions! {
     Widened16 ONE_STRIDE_2 2 => dsp_widened16_t1_s2_2,
     Widened16 ONE_STRIDE_2 3 => dsp_widened16_t1_s2_3,
     Widened16 ONE_STRIDE_2 4 => dsp_widened16_t1_s2_4,
+    WidenedDuals ONE|ONE_STRIDE_2 1 => dsp_widened_duals_1,
+    WidenedDuals ONE|ONE_STRIDE_2 2 => dsp_widened_duals_2,
     DepthwiseThree DEPTHWISE_3|DEPTHWISE_3_STRIDE_2 1 => dsp_depthwise3_s1_1,
     DepthwiseThree DEPTHWISE_3 2 => dsp_depthwise3_s1_2,
     DepthwiseThree DEPTHWISE_3 3 => dsp_depthwise3_s1_3,

@@ -45,6 +45,7 @@ pub const fn has(kernel: Kernel, taps: Taps) -> bool {
         Kernel::Widened16 | Kernel::WidenedOdd16 | Kernel::Widened8 | Kernel::Narrow8 | Kernel::Image16 => {
             cfg!(kernels = "dsp") && near
         }
+        Kernel::WidenedDuals => cfg!(kernels = "dsp") && near,
         Kernel::Long | Kernel::Plain => cfg!(kernels = "armv7m") && near,
         Kernel::Spread16 | Kernel::Spread8 => cfg!(kernels = "armv6m") && near,
         Kernel::DepthwiseThree | Kernel::DepthwiseQuads | Kernel::DenseOctets => cfg!(kernels = "dsp"),

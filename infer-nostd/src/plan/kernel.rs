@@ -43,6 +43,9 @@ pub enum Kernel {
     WidenedOdd16 = 15,
     /// ARMv7-M and ARMv6-M, dense: four outputs at once, two products by each multiplication; int8 weights.
     DenseDuals = 16,
+    /// DSP, one tap: four output channels at once, the int8 weights of two of them in 16 bits; a block's activations are widened on the stack.
+    /// Accumulators fit 24 bits and are not shifted.
+    WidenedDuals = 17,
 }
 
 /// Most segments (runs of steps at one distance) that a kernel takes: an 8×8 window, strided.
@@ -167,6 +170,7 @@ impl Kernel {
             14 => Self::DepthwiseThree,
             15 => Self::WidenedOdd16,
             16 => Self::DenseDuals,
+            17 => Self::WidenedDuals,
             _ => return None,
         })
     }
@@ -177,12 +181,25 @@ impl Kernel {
         matches!(self, Self::DenseOctets | Self::DenseDuals)
     }
 
+    /// Whether its sums are to fit 24 bits, as two of them share a word or two.
+    pub const fn sums_fit_24_bits(self) -> bool {
+        matches!(self, Self::Long | Self::DenseOctets | Self::WidenedDuals)
+    }
+
+    /// Whether it goes from block to block by itself.
+    #[cfg(kernels = "dsp")]
+    #[inline(always)]
+    pub(crate) const fn walks_rows(self) -> bool {
+        matches!(self, Self::WidenedDuals)
+    }
+
     /// The layout of the input; any where there is none.
     pub const fn input_layout(self) -> Option<Layout> {
         match self {
             Self::Portable | Self::DenseOctets | Self::DenseDuals => None,
             Self::Widened16
             | Self::WidenedOdd16
+            | Self::WidenedDuals
             | Self::Widened8
             | Self::Narrow8
             | Self::DepthwiseQuads
@@ -201,6 +218,7 @@ impl Kernel {
             Self::Portable | Self::DenseOctets | Self::DenseDuals => true,
             Self::Widened16
             | Self::WidenedOdd16
+            | Self::WidenedDuals
             | Self::Widened8
             | Self::Narrow8
             | Self::Image16
@@ -254,6 +272,7 @@ impl Kernel {
                     && operator.segments(input) <= MAX_SEGMENTS
                     && (!matches!(self, Self::Image16) || takes_image(operator, input))
                     && (!matches!(self, Self::WidenedOdd16) || three && !input.stacked && input.channels % 4 == 1)
+                    && (!matches!(self, Self::WidenedDuals) || !three && operator.shift_bits == 0)
                     // It has room for three segments: a ring, where it begins again, and a row that has landed.
                     && !(matches!(self, Self::Narrow8) && three && input.stacked && operator.segments(input) > 3)
                     && !(matches!(self, Self::Narrow8) && three && operator.steps(input) >= 1 << 14)
@@ -275,7 +294,7 @@ impl Kernel {
             Self::Widened8 | Self::Narrow8 => 3,
             Self::Image16 => 4,
             Self::WidenedOdd16 => 0,
-            Self::Long | Self::Spread16 => 2,
+            Self::Long | Self::Spread16 | Self::WidenedDuals => 2,
             Self::DepthwiseThree => 6,
             Self::DepthwiseQuads => 3,
             Self::DepthwisePairs | Self::DepthwiseUnsigned32 | Self::DepthwiseUnsigned8 if far => 1,
@@ -297,6 +316,7 @@ impl Kernel {
             Self::DenseDuals => 104,
             Self::Widened16 | Self::Widened8 if matches!(taps, Taps::One { .. }) => 88 + 8 * read * steps,
             Self::Widened16 | Self::WidenedOdd16 | Self::Widened8 => 80 + 8 * read * steps,
+            Self::WidenedDuals => 80 + 8 * read * steps,
             Self::Image16 if matches!(taps, Taps::One { .. }) => 88 + (4 * read * steps).next_multiple_of(8),
             Self::Image16 => 80 + (4 * read * steps.div_ceil(2)).next_multiple_of(8),
             Self::Narrow8 if matches!(taps, Taps::One { .. }) => 72 + (12 * segments).next_multiple_of(8),
@@ -321,7 +341,7 @@ impl Kernel {
             Self::Portable | Self::Plain | Self::Spread8 | Self::DepthwisePairs => 1,
             Self::DenseOctets => 8,
             Self::Long if !three => 4,
-            Self::DepthwiseThree | Self::DepthwiseQuads | Self::DenseDuals => 4,
+            Self::WidenedDuals | Self::DepthwiseThree | Self::DepthwiseQuads | Self::DenseDuals => 4,
             _ => 2,
         }
     }
@@ -342,7 +362,7 @@ impl Kernel {
             Self::Spread16 => (steps * taps.count()).div_ceil(2) * 4,
             Self::Spread8 => (steps * taps.count()).div_ceil(2),
             Self::DenseOctets => 8 * steps,
-            Self::DenseDuals => 4 * steps,
+            Self::WidenedDuals | Self::DenseDuals => 4 * steps,
             Self::DepthwiseThree | Self::DepthwiseQuads => steps,
             Self::DepthwisePairs => steps.div_ceil(4),
             Self::DepthwiseUnsigned32 => 2 * steps,
@@ -354,10 +374,13 @@ impl Kernel {
     /// The bias of a member of the group whose biases these words are.
     #[inline(always)]
     pub const fn bias(self, words: &[u32], member: usize) -> i32 {
+        let pair = member / 2 * 2;
+        if matches!(self, Self::WidenedDuals) && member > pair {
+            return (words[member].wrapping_sub(words[pair]) as i32) >> 8;
+        }
         if !matches!(self, Self::Long) {
             return words[member] as i32;
         }
-        let pair = member / 2 * 2;
         let sum = words[pair] as u64 | (words[pair + 1] as u64) << 32;
         long(sum as i64, member)
     }
@@ -373,6 +396,7 @@ impl Kernel {
             Self::WidenedOdd16 => {
                 half(words[word_of(three, 2 * step + lane % 2 - step / planes, tap, member)], lane / 2)
             }
+            Self::WidenedDuals => dual8(half(words[4 * step + lane % 2 * 2 + member / 2], lane / 2), member),
             Self::Widened8 | Self::Narrow8 => byte(words[word_of(three, step, tap, member)], lane),
             Self::Image16 if three => half(words[3 * (step / 2) + tap], step % 2),
             Self::Image16 => half(words[2 * step + member], lane),

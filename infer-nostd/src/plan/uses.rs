@@ -28,7 +28,8 @@ impl Uses {
     const PLAIN_INPUT: u32 = Self::STACKS + 1;
     const MERGING_WINDOWS: u32 = Self::PLAIN_INPUT + 1;
     /// Convolutions by kernels: 3 families of kernels in blocks of up to 8 pixels under three taps, and up to 4 under one, of stride 1 and of 2; two
-    /// in blocks of up to 7 under three taps alone; and one in blocks of up to 4 whatever the stride, of which 1 and 2 share a bit.
+    /// in blocks of up to 7 under three taps alone; and one in blocks of up to 4 whatever the stride, of which 1 and 2 share a bit. One in blocks of up
+    /// to 2 has the bits of the sizes that [`Kernel::Narrow8`] does not have.
     const CONV: u32 = Self::MERGING_WINDOWS + 1;
     /// Depthwise convolutions by a kernel: 4 windows in 8 sizes of blocks.
     const DEPTHWISE: u32 = Self::CONV + 3 * 16 + 2 * 7 + 3;
@@ -132,6 +133,10 @@ impl Uses {
                 assert!(size <= 4);
                 return 1 << (Self::CONV + 62 + size as u32 - 2);
             }
+            Kernel::WidenedDuals => {
+                assert!(pixels <= 2);
+                return Self::dual_bit(pixels);
+            }
             Kernel::WidenedOdd16 => 55,
             _ => 48,
         };
@@ -142,6 +147,16 @@ impl Uses {
         };
         assert!(pixels <= most && (family < 48 || pixels <= 7));
         1 << (Self::CONV + family + walk + pixels as u32 - 1)
+    }
+
+    const fn dual_bit(pixels: usize) -> u128 {
+        1 << (Self::CONV + 32 + 5 + pixels as u32)
+    }
+
+    /// Whether a convolution is whose kernel goes from block to block by itself.
+    #[inline(always)]
+    pub const fn walks_rows(self) -> bool {
+        self.0 & (Self::dual_bit(1) | Self::dual_bit(2)) != 0
     }
 
     /// Whether a dense layer is in the set, by this target's kernel.

@@ -157,7 +157,7 @@ impl<'a> Estimate<'a> {
         let Some(&kernel) = self.target.kernels().iter().find(|kernel| kernel.is_dense()) else { return };
         for (id, draft) in self.network.drafts.iter().enumerate() {
             let tensor = self.input_in(layouts[usize::from(draft.operator.inputs[0])], id);
-            let is_exact = draft.fits_24_bits || kernel != Kernel::DenseOctets;
+            let is_exact = draft.fits_24_bits || !kernel.sums_fit_24_bits();
             if is_exact && kernel.takes(&draft.operator, &tensor) {
                 cuts[id] = Cut { kernel, block: 0 };
             }

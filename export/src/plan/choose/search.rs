@@ -262,7 +262,7 @@ impl<'a> Search<'a> {
         let fits = |kernel: &&Kernel| {
             kernel.input_layout() == Some(layout)
                 && (kernel.takes(operator, &input) || may_stack && kernel.takes(operator, &stacked))
-                && (**kernel != Kernel::Long || draft.fits_24_bits)
+                && (!kernel.sums_fit_24_bits() || draft.fits_24_bits)
         };
         let output = &estimate.activations.tensors[id + 1];
         let mut take = |cut: Cut| {
