@@ -71,7 +71,7 @@ fn a_flipped_bit_in_a_plan_is_named_by_its_layer() {
     let int8 = zoo().join("int8.onnx");
     let ended = validate(folder.path(), &format!("{} bad.plan --data digits --limit 20", int8.display()));
     assert_eq!(ended.code, Some(1), "{}", ended.error);
-    for part in ["the first wrong layer is `conv6` (conv2d): image 2, channel 0, row", "the other layers are right"] {
+    for part in ["the first wrong layer is `conv6` (conv2d): image 0, channel 0, row", "the other layers are right"] {
         assert!(ended.error.contains(part), "{}", ended.error);
     }
 }
