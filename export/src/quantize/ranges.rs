@@ -28,14 +28,6 @@ impl Range {
     /// Pixels: 0 is black, 1 is white.
     pub const UNIT: Range = Range { min: 0.0, max: 1.0 };
 
-    /// Of no value.
-    pub(super) const NOTHING: Range = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
-
-    /// With more values.
-    pub(super) fn with(self, values: &[f32]) -> Self {
-        values.iter().fold(self, |Range { min, max }, &x| Range { min: min.min(x), max: max.max(x) })
-    }
-
     /// Both ends times `factor`.
     pub fn scaled(self, factor: f32) -> Self {
         Self { min: self.min * factor, max: self.max * factor }

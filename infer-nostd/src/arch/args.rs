@@ -53,7 +53,7 @@ impl Args {
         // The others write no unsigned layout, and saturate.
         let is_unsigned = cfg!(kernels = "armv6m");
         let stored = if is_unsigned { output.layout.flip() as i32 } else { 0 };
-        let [min, max] = if is_unsigned { operator.clamp } else { [i8::MIN, i8::MAX] };
+        let clamp = if is_unsigned { operator.clamp } else { [i8::MIN, i8::MAX] };
         Self {
             segments: segments.as_mut_ptr(),
             segments_end: segments.as_ptr_range().end,
@@ -65,10 +65,10 @@ impl Args {
             zero_point: output.zero_point as i32 + stored,
             shift_bits: operator.shift_bits as u32,
             #[cfg(not(kernels = "dsp"))]
-            min: min as i32 + stored,
+            min: clamp[0] as i32 + stored,
             #[cfg(kernels = "dsp")]
             blocks: 1,
-            max: max as i32 + stored,
+            max: clamp[1] as i32 + stored,
             tap_len: if const { Uses(USES).depthwise_kernels() } { operator.dilations[1] as u32 * lanes } else { 0 },
             stride_len: operator.strides[1] as u32 * lanes,
             steps,

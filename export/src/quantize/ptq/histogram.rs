@@ -19,6 +19,16 @@ pub struct Histogram {
     range: Range,
 }
 
+impl Range {
+    /// Of no value.
+    pub(super) const NOTHING: Range = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
+
+    /// With more values.
+    pub(super) fn with(self, values: &[f32]) -> Self {
+        values.iter().fold(self, |Range { min, max }, &x| Range { min: min.min(x), max: max.max(x) })
+    }
+}
+
 impl Default for Histogram {
     fn default() -> Self {
         Self { exponent: -126, bins: vec![0; 2 * HALF], zeros: 0, range: Range::NOTHING }
