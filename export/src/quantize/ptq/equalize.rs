@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// conv a → relu → depthwise b, whose results are added and flattened for a linear layer with a bias.
+    /// conv a → relu → depthwise b, whose results are added and flattened for a linear layer.
     fn residual() -> Graph {
         graph(
             vec![
