@@ -47,7 +47,7 @@ fn number(operator: &Operator) -> u8 {
     match Walk::of(operator) {
         _ if operator.kernel.is_dense() => 0,
         Walk::Conv(Taps::Three) => 0,
-        _ if operator.walks_by_runs() || operator.kernel == Kernel::WidenedDuals => 1,
+        _ if operator.walks_by_runs() || operator.kernel.walks_rows() => 1,
         Walk::Conv(Taps::One { stride: 1 }) => 1,
         Walk::Conv(Taps::One { .. }) => 2,
         Walk::Depthwise(window) => 3 + window as u8,

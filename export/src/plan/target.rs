@@ -109,7 +109,7 @@ pub fn cycles(operator: &Operator, input: &Tensor, output: &Tensor) -> u64 {
             _ => channels.div_ceil(group) as f64,
         };
         // What goes from block to block by itself is called, and makes its frame, once a row.
-        let of_row = if operator.kernel == Kernel::WidenedDuals { 110 } else { 0 };
+        let of_row = if operator.kernel.walks_rows() { 110 } else { 0 };
         return height * (of_row + blocks * (of_block + groups * of_group) as u64);
     }
     let values = u64::from(input.height) * u64::from(input.width) * u64::from(input.channels);

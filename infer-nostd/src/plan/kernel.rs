@@ -187,9 +187,8 @@ impl Kernel {
     }
 
     /// Whether it goes from block to block by itself.
-    #[cfg(kernels = "dsp")]
     #[inline(always)]
-    pub(crate) const fn walks_rows(self) -> bool {
+    pub const fn walks_rows(self) -> bool {
         matches!(self, Self::WidenedDuals)
     }
 
